@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 
 SYSTEM = Path("/var/lib/doorward")
+VARIABLE = "DOORWARD_STATE"
+"""Names the state directory where no option does."""
 ADDRESS = "address"
 """The file of a state directory in which a server says where administrators find it, while it runs."""
 
@@ -74,6 +76,17 @@ def state_directory(given: Path | None, machine: HostMode) -> Path:
     if given is not None:
         return given.absolute()
     return SYSTEM if machine is HostMode.system else sandbox_state()
+
+
+def given_state() -> Path | None:
+    """Return the state directory that the environment names."""
+    text = os.environ.get(VARIABLE)
+    return Path(text) if text else None
+
+
+def origin(state: Path | None) -> str:
+    """Return what an error about a state directory begins with: the variable, where that names it."""
+    return f"{VARIABLE}: " if state is not None and state == given_state() else ""
 
 
 def local_node(url: str | None = None) -> LocalNode | None:

@@ -8,9 +8,10 @@ import pytest
 import typer
 
 from doorward import __version__
+from doorward.appliance import Options, StartError
 from doorward.cli.commands.serve import address
 from doorward.cli.main import app
-from doorward.cli.state import HostMode, state_directory
+from doorward.cli.state import VARIABLE, HostMode, state_directory
 from tests.support.runner import CliRunner
 
 run = CliRunner().invoke
@@ -59,6 +60,39 @@ def test_without_one_it_is_that_of_the_host_kind(monkeypatch: pytest.MonkeyPatch
     assert state_directory(None, HostMode.sandbox) == tmp_path / ".local/state/doorward"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
     assert state_directory(None, HostMode.sandbox) == tmp_path / "elsewhere/doorward"
+
+
+@pytest.mark.parametrize(
+    "words", [["verify"], ["rotate-key"], ["reset-password", "--new-password-file", "-"], ["reset-approval"]]
+)
+def test_the_environment_names_the_state_directory_and_an_option_goes_first(words: list[str], tmp_path: Path) -> None:
+    environment = {VARIABLE: str(tmp_path / "of-the-environment"), "DOORWARD_PROMPT": "0"}
+
+    def said(*before: str, after: tuple[str, ...] = ()) -> str:
+        done = run(app, [*before, *words, *after], input="My-0wn-horse-battery\n", env=environment)
+        assert done.exit_code == 1, done.output
+        return " ".join(done.output.split())
+
+    assert f"{VARIABLE}: {tmp_path}/of-the-environment holds no state of Doorward" in said()
+    for told in (said(after=("--state", str(tmp_path / "given"))), said("--state", str(tmp_path / "given"))):
+        assert f"{tmp_path}/given holds no state of Doorward" in told
+        assert VARIABLE not in told
+
+
+def test_a_server_takes_the_state_directory_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    served: list[Path] = []
+
+    def serves(options: Options, *_: object) -> None:
+        served.append(options.state)
+        raise StartError("it is full.")
+
+    monkeypatch.setattr("doorward.appliance.run", serves)
+    monkeypatch.setattr("doorward.cli.logging.configure", lambda: None)
+    monkeypatch.setenv("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "one"))
+    assert f"doorward can't start: {VARIABLE}: it is full." in run(app, ["serve"]).output
+    assert VARIABLE not in run(app, ["serve", "--state", str(tmp_path / "other")]).output
+    assert served == [tmp_path / "one", tmp_path / "other"]
 
 
 def test_the_release_is_shown() -> None:

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from doorward.cli.completing import paths
-from doorward.cli.state import HostMode
+from doorward.cli.options import ConnectionOptions
+from doorward.cli.state import HostMode, given_state
+
+
+def _state(context: typer.Context, given: Path | None) -> Path | None:
+    """Return the state directory: of the option behind the command, else of the one before it, else of the environment."""
+    before = context.find_object(ConnectionOptions)
+    return given or (before.state if before else None) or given_state()
+
 
 PATH_HELP = "Path below /api/configuration, objects by name or key; a member follows after . or #"
 PathArgument = Annotated[str, typer.Argument(help=PATH_HELP, metavar="PATH", autocompletion=paths, show_default=False)]
@@ -24,7 +32,14 @@ ValueArgument = Annotated[
 ]
 RevisionArgument = Annotated[int, typer.Argument(help="Number of a revision.", metavar="N", min=1, show_default=False)]
 StateOption = Annotated[
-    Path | None, typer.Option("--state", help="Directory of everything that is kept.", show_default=False, readable=False)
+    Path | None,
+    typer.Option(
+        "--state",
+        help="Directory of everything that is kept (DOORWARD_STATE).",
+        callback=_state,
+        show_default=False,
+        readable=False,
+    ),
 ]
 HostOption = Annotated[
     HostMode, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")

@@ -11,7 +11,7 @@ from doorward.cli.commands.arguments import HostOption, StateOption
 from doorward.cli.commands.passwd import NewPassword, new_password
 from doorward.cli.failures import CommandError
 from doorward.cli.options import command
-from doorward.cli.state import HostMode, state_directory
+from doorward.cli.state import HostMode, origin, state_directory
 
 
 @command
@@ -36,7 +36,7 @@ def verify(
         give_up_root(state_directory(state, host), serves=False)
     found = findings(state_directory(state, host), host.value, anchor)
     for finding in found:
-        typer.echo(finding)
+        typer.echo(f"{origin(state)}{finding}")
     if found:
         raise typer.Exit(1)
     typer.echo("The history is whole and the host is as the running revision says.")
@@ -52,7 +52,7 @@ def rotate_key(state: StateOption = None, host: HostOption = HostMode.sandbox) -
     try:
         done = rotated(state_directory(state, host))
     except RotationError as why:
-        typer.echo(f"The data key was not changed: {why}", err=True)
+        typer.echo(f"The data key was not changed: {origin(state)}{why}", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"The data key is a new one. {done.secrets} secrets and {done.revisions} revisions are under it.")
 
@@ -78,7 +78,7 @@ def reset_password(
         become_owner(directory)
         number = reset(directory, host.value, ResetPassword(text))
     except NotResetError as why:
-        raise CommandError(f"The password was not changed: {why}") from None
+        raise CommandError(f"The password was not changed: {origin(state)}{why}") from None
     (directory / "initial-admin-password").unlink(missing_ok=True)
     typer.echo(f"The password of admin is a new one, with revision {number}.")
 
@@ -99,7 +99,7 @@ def reset_approval(state: StateOption = None, host: HostOption = HostMode.sandbo
         become_owner(directory)
         number = reset(directory, host.value, ResetApproval())
     except NotResetError as why:
-        raise CommandError(f"Nothing was changed: {why}") from None
+        raise CommandError(f"Nothing was changed: {origin(state)}{why}") from None
     typer.echo(f"Changes take effect without approval, since revision {number}.")
 
 

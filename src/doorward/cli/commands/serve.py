@@ -12,7 +12,7 @@ import typer
 
 from doorward.cli import lean
 from doorward.cli.commands.arguments import HostOption, StateOption
-from doorward.cli.state import HostMode, state_directory
+from doorward.cli.state import HostMode, origin, state_directory
 
 _LISTEN = {HostMode.sandbox: "127.0.0.1:8443", HostMode.system: "0.0.0.0:443"}
 """Where the first start listens unless it is told."""
@@ -79,7 +79,7 @@ def serve(
         try:
             run(options, typer.echo, partial(typer.echo, err=True))
         except StartError as why:
-            typer.echo(f"doorward can't start: {why}", err=True)
+            typer.echo(f"doorward can't start: {origin(state)}{why}", err=True)
             raise typer.Exit(why.code) from None
 
 
