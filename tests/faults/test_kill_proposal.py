@@ -112,5 +112,6 @@ def test_a_kill_in_an_acceptance_leaves_the_old_or_the_new_and_the_proposal_says
     office.victim.server.kill()
     office.check(href, answered=True)
     assert len(survey.names) >= ACCEPTANCE, survey.names
-    died = [office.kill(step) for step in chosen(survey)]
-    assert all(died[:-1]), died
+    survived = [step for step in chosen(survey) if not office.kill(step)]
+    # What threads do beside it may be some steps more in one run than in another.
+    assert all(step > ACCEPTANCE for step in survived), f"survived {survived} of {survey.names}"

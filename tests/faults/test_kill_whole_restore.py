@@ -89,10 +89,12 @@ def test_every_step_leaves_the_old_or_the_new(untouched: Path, archive: Archive,
     def inside() -> bool:
         with suppress(httpx2.ConnectError):  # the certificate is handed out after the login sessions have ended
             whole.enter(ADMIN_PASSWORD)
-            return True
+            found = whole.client.get("/api/backup/restores")
+            return found.is_success and found.json()["items"][0]["body"]["result"] == "succeeded"
         return False
 
     until(inside)
+    whole.enter(ADMIN_PASSWORD)  # those who came while it ended were thrown out again
     new = look(whole.client)
     check(whole.client, whole.state, [new], "not killed")
     history = accepted(whole.client.get("/api/revisions")).json()["items"]

@@ -79,7 +79,7 @@ def named(body: dict[str, Any]) -> int:
 
 
 def test_no_update_of_many_writers_is_lost(tmp_path: Path) -> None:
-    total = tries(short=27, long=20_000)
+    total = tries(short=27, long=1000)
     with members(tmp_path, 3) as nodes:
         central = nodes[0]
         for node in nodes[1:]:
