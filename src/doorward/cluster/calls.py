@@ -73,8 +73,8 @@ class Call:
 
     def since(self) -> tuple[Since | None, int]:
         """Return the revision that the caller has and the seconds that it waits for a newer one."""
-        query = dict(parse_qsl(self._scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=8))
         try:
+            query = dict(parse_qsl(self._scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=8))
             numbers = {name: _number(text) for name, text in query.items() if name in {"epoch", "number", "wait"}}
         except ValueError:
             raise CallRefusedError(400, "format", "epoch, number and wait are whole numbers.") from None

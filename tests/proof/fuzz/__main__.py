@@ -1,0 +1,114 @@
+"""Sends so much that is made up, and tells in a line of JSON for each part how it went: rate, answers, memory along the way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.proof.fuzz.grammar import value
+from tests.proof.fuzz.inside import Channel, Faults, Ssh, Trails
+from tests.proof.fuzz.web import Web
+from tests.support.server import PASSWORD
+
+SHARES = {"web": 0.5, "channel": 0.2, "trails": 0.2, "ssh": 0.1}
+"""How much of all goes where."""
+LOOKS = 10
+"""So often memory is looked at."""
+THREADS = 3
+SERVER = """
+import sys
+from pathlib import Path
+from doorward.appliance import Options, run
+from doorward.cli.logging import configure
+configure()
+run(Options(Path(sys.argv[1]), port=0, admin_password=sys.argv[2], plain_http=True), lambda line: print(line, flush=True))
+"""
+
+
+def memory(process: int | str = "self") -> float:
+    """Return the resident megabytes of a process."""
+    pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * resource.getpagesize() / 1e6, 1)
+
+
+def tell(part: str, count: int, seconds: float, **more: Any) -> None:
+    rate = round(count / seconds)
+    print(json.dumps({"part": part, "tried": count, "seconds": round(seconds, 1), "a second": rate, **more}), flush=True)  # noqa: T201
+
+
+def pieces(count: int) -> Iterator[int]:
+    for look in range(LOOKS):
+        yield count * (look + 1) // LOOKS - count * look // LOOKS
+
+
+async def inside(part: str, target: Any, count: int, seed: str) -> None:
+    dice, faults, seen = Random(f"{part} {seed}"), Faults(), []  # noqa: S311 - repeatable
+    began = time.monotonic()
+    for piece in pieces(count):
+        for _ in range(piece):
+            await target.feed(dice)
+        seen.append(memory())
+    outcomes = getattr(target, "outcomes", None) or target.statuses
+    tell(part, count, time.monotonic() - began, memory=seen, outcomes=outcomes.most_common(12), faults=faults.found)
+
+
+@contextmanager
+def server(directory: Path) -> Iterator[tuple[int, int]]:
+    """Run a server over plain HTTP; its port and process."""
+    log = directory / "log"
+    with log.open("wb") as errors:
+        command = [sys.executable, "-c", SERVER, str(directory / "state"), PASSWORD]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            yield int(line.partition(" at http://127.0.0.1:")[2].split()[0]), process.pid
+            assert process.poll() is None, "the server ended"
+        finally:
+            process.terminate()
+            process.wait()
+    assert "internal error" not in log.read_text(encoding="utf-8", errors="replace"), log
+
+
+def web(directory: Path, count: int, seed: str) -> None:
+    with server(directory) as (port, process):
+        target, seen = Web(port), []
+        chances = [Random(f"web {number} {seed}") for number in range(THREADS)]  # noqa: S311
+        began = time.monotonic()
+
+        def some(dice: Random, share: int) -> None:
+            for _ in range(share):
+                target.feed(dice)
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            for piece in pieces(count):
+                shares = [piece * (at + 1) // THREADS - piece * at // THREADS for at in range(THREADS)]
+                list(pool.map(some, chances, shares))
+                seen.append(memory(process))
+        tell("web", count, time.monotonic() - began, memory=seen, outcomes=target.statuses.most_common(20), faults=[])
+
+
+def main() -> None:
+    count, directory, seed = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    targets: dict[str, Callable[[], Any]] = {"channel": lambda: Channel(directory / "channel"), "trails": Trails, "ssh": Ssh}
+    assert value(Random(seed)) == value(Random(seed))  # noqa: S311 - what fails can be repeated
+    for part, share in SHARES.items():
+        number = round(count * share)
+        if part == "web":
+            web(directory, number, seed)
+        else:
+            asyncio.run(inside(part, targets[part](), number, seed))
+
+
+if __name__ == "__main__":
+    main()
