@@ -44,6 +44,7 @@ class Transactions(Area):
 
     def __init__(self, pipeline: Pipeline, queue: CommitQueue, confirmations: Confirmations) -> None:
         self._pipeline, self._queue, self._confirmations = pipeline, queue, confirmations
+        self._began = pipeline.clock.time(), pipeline.clock.monotonic()
 
     def start(self) -> None:
         """Find out what became of proposals while the node was down."""
@@ -66,10 +67,15 @@ class Transactions(Area):
 
     def _sweep(self) -> None:
         """Runs in the commit thread."""
-        before = stamp(datetime.now(UTC) - timedelta(days=1))
+        before = stamp(self._present() - timedelta(days=1))
         pipeline = self._pipeline
         pipeline.store.forget_commit_records(before)
         pipeline.proposals.tidy()
         candidate = unowned(pipeline.tree, pipeline.running, before)
         if candidate is not None and self._confirmations.pending is None:
             pipeline.commit(candidate, Order(SYSTEM, "", "Secrets that nothing came to refer to.", when_guarded="pass"))
+
+    def _present(self) -> datetime:
+        """Return the time by which things are old; a clock that was stepped ahead since the start makes nothing old."""
+        (began, moment), clock = self._began, self._pipeline.clock
+        return datetime.fromtimestamp(min(clock.time(), began + clock.monotonic() - moment), UTC)

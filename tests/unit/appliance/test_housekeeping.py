@@ -13,8 +13,11 @@ from doorward.appliance.areas import Areas
 from doorward.appliance.housekeeping import Transactions
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.transaction.queue import CommitQueue
+from doorward.tree.times import SystemClock
 from tests.support.server import until
 from tests.unit.transaction.rig import WEB, Rig
+
+HOUR, YEAR = 3600.0, 31_557_600.0
 
 
 def test_archives_that_nobody_asks_for_go_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,3 +53,28 @@ def test_metrics_tell_of_a_commit_on_trial_and_of_one_that_can_not_be_taken_back
         assert told() == [1, 1]
         rig.confirmations.confirm(rig.confirmations.pending)
         assert told() == [0, 0]
+
+
+class SteppedClock(SystemClock):
+    """A clock that somebody sets, beside time that goes by."""
+
+    step = passed = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.step + self.passed
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.passed
+
+
+def test_keys_of_commits_are_kept_for_a_day_whatever_the_clock_says(tmp_path: Path) -> None:
+    with contextlib.closing(Rig(tmp_path).started()) as rig, contextlib.closing(CommitQueue()) as queue:
+        clock = rig.pipeline.clock = SteppedClock()
+        transactions = Transactions(rig.pipeline, queue, rig.confirmations)
+        rig.committed((WEB, {"timeout": 20}), idempotency_key="once", account="-1")
+        for clock.step in (5 * YEAR, -5 * YEAR, 25 * HOUR):
+            transactions.tidy()
+            assert rig.store.commit_record("once", "-1") is not None
+        clock.step, clock.passed = 0.0, 25 * HOUR
+        transactions.tidy()
+        assert rig.store.commit_record("once", "-1") is None
