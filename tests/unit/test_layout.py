@@ -13,6 +13,7 @@ SEVERAL = frozenset({
     "cli/test_serving.py",  # runs the command
     "configuration/policies/test_session_policies.py",  # goes by paths
     "configuration/test_models.py",  # has all endpoints found
+    "configuration/test_odd_values.py",  # as above
     "configuration/test_tree.py",  # as above
     "proxy/ssh/test_imports.py",  # imports in a process of its own
 })  # fmt: skip

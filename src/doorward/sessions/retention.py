@@ -1,8 +1,8 @@
 """Deletes old sessions: daily at 22:01, or at the next start where that was missed. Row, text and trail go together.
 
 How long sessions are kept is said by ``channel_database_cleanup`` of their connection policy, and of ``ssh/options`` for all.
-Those that wait to be archived stay until that is done. Where the clock was stepped ahead, nothing is deleted for that until it has
-stood for a day.
+Those that wait to be archived stay until that is done. Where the clock was stepped ahead, nothing is deleted for that until it
+has stood for a day.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from random import Random
 from typing import Any
 
 from tests.proof.fuzz.grammar import value
-from tests.proof.fuzz.inside import Channel, Faults, Ssh, Trails
+from tests.proof.fuzz.inside import Bodies, Channel, Faults, Ssh, Trails
 from tests.proof.fuzz.web import Web
 from tests.support.server import PASSWORD
 
-SHARES = {"web": 0.5, "channel": 0.2, "trails": 0.2, "ssh": 0.1}
+SHARES = {"web": 0.3, "bodies": 0.3, "channel": 0.15, "trails": 0.15, "ssh": 0.1}
 """How much of all goes where."""
 LOOKS = 10
 """So often memory is looked at."""
@@ -100,7 +100,12 @@ def web(directory: Path, count: int, seed: str) -> None:
 
 def main() -> None:
     count, directory, seed = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    targets: dict[str, Callable[[], Any]] = {"channel": lambda: Channel(directory / "channel"), "trails": Trails, "ssh": Ssh}
+    targets: dict[str, Callable[[], Any]] = {
+        "bodies": Bodies,
+        "channel": lambda: Channel(directory / "channel"),
+        "trails": Trails,
+        "ssh": Ssh,
+    }
     assert value(Random(seed)) == value(Random(seed))  # noqa: S311 - what fails can be repeated
     for part, share in SHARES.items():
         number = round(count * share)

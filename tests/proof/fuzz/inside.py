@@ -13,8 +13,10 @@ from typing import Any
 
 import structlog
 
+import doorward.configuration
 from doorward.cluster.calls import PREFIX
 from doorward.cluster.channel import ChannelApp
+from doorward.host.machine import Machine
 from doorward.proxy.ssh.legs.client_leg import ClientLeg
 from doorward.proxy.ssh.legs.negotiation import make_offer
 from doorward.proxy.ssh.wire.fields import string
@@ -25,6 +27,12 @@ from doorward.recording.reader import TrailReader
 from doorward.recording.records import Record, RecordKind, decode
 from doorward.recording.replay import replay
 from doorward.sessions.rules import SessionSettings
+from doorward.tree import jsontext
+from doorward.tree.nodes import Valued
+from doorward.tree.problems import InvalidBody
+from doorward.tree.registry import discover
+from doorward.tree.validation import check
+from tests.contract.test_privileges import MADE
 from tests.proof.fuzz.grammar import TEXTS, garbled, mutated, written
 from tests.support.gateway import HOST_KEY, MODERN
 from tests.support.waiting import PATIENCE
@@ -100,6 +108,35 @@ class Channel:
         status = answered[0]["status"]
         self.statuses[status] += 1
         assert status < 500, (name, method, body[:3000], query, answered)
+
+
+class Bodies:
+    """Bodies of everything that can be configured, as far as their own checks go."""
+
+    def __init__(self) -> None:
+        self.outcomes = Counter[str]()
+        tree = discover(doorward.configuration)
+        defaults = tree.defaults(Machine())
+        samples = {path: document.value for path, document in defaults.singletons.items()}
+        samples |= {path: next(iter(objects.entries.values())).document.value for path, objects in defaults.collections.items()}
+        self._samples = {
+            endpoint.path: (node.adapter, MADE.get(endpoint.path) or samples.get(endpoint.path) or {})
+            for endpoint in tree
+            if isinstance(node := endpoint.node, Valued)
+        }
+        self._paths = list(self._samples)
+
+    async def feed(self, dice: Random) -> None:
+        """Check one body. Raises whatever a check must not raise."""
+        adapter, body = self._samples[dice.choice(self._paths)]
+        for _ in range(dice.choice((1, 1, 1, 2, 4))):
+            body = mutated(dice, body)
+        try:
+            check(adapter, jsontext.decode(written(dice, body)))
+        except InvalidBody as error:
+            self.outcomes[type(error).__name__] += 1
+        else:
+            self.outcomes["taken"] += 1
 
 
 class Trails:

@@ -86,7 +86,7 @@ class Email(Interrelated):
         login, encryption = sent.get("smtp_auth"), sent.get("smtp_encryption")
         if isinstance(login, dict) and login.get("enabled") is True:
             yield wrong("contradiction", "Must be off without smtp_server.", "smtp_auth")
-        if isinstance(encryption, dict) and encryption.get("selection") in {"starttls", "tls"}:
+        if isinstance(encryption, dict) and any(encryption.get("selection") == way for way in ("starttls", "tls")):
             yield wrong("contradiction", "Must be disabled without smtp_server.", "smtp_encryption")
 
 
