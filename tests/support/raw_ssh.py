@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import asyncssh
+from msgspec.structs import replace
 
 from doorward.proxy.ssh.legs.exchange import KexComputation, Side
 from doorward.proxy.ssh.legs.host_keys import BoundKey, ServerKey

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -9,11 +10,12 @@ import tempfile
 import threading
 import uuid
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from msgspec.structs import replace
 
 from doorward.backup.failure import BackupError
 from doorward.backup.signing import NodeSigningKeys
@@ -54,11 +56,11 @@ class Opener:
 
     def changed(self, **changed: Any) -> Opener:
         """Return one that opens something else."""
-        return replace(self, body={**self.body, **changed})
+        return dataclasses.replace(self, body={**self.body, **changed})
 
     def with_secret(self, key: str, text: str) -> Opener:
         """Return one that has another secret."""
-        return replace(self, secrets={**self.secrets, key: text})
+        return dataclasses.replace(self, secrets={**self.secrets, key: text})
 
 
 def fails(code: str, action: Callable[[], object]) -> BackupError:

@@ -6,10 +6,10 @@ All of it is judged by what runs at that moment: rules, groups, accounts and rig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
 from doorward.access.accounts import Account, account_in
 from doorward.access.sight import CHANGELOG, Sight
@@ -49,8 +49,7 @@ class LostRightsError(Exception):
         super().__init__("Its author may no longer change what it changes.")
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitedGroup:
+class AwaitedGroup(Struct, frozen=True):
     """A group that has to accept: how many of its members, and the names of those who did so far."""
 
     group: str

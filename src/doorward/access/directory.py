@@ -12,9 +12,10 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.access.directory_tunnel import tunnel
 from doorward.configuration import x509
@@ -55,8 +56,7 @@ class DirectoryError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryUser:
+class DirectoryUser(Struct, frozen=True):
     """A user of a directory: the login name, its entry, the names of its groups."""
 
     name: str
@@ -64,8 +64,7 @@ class DirectoryUser:
     groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """A directory. ``password`` returns what to bind with, None: anonymous. ``authority``: who must have signed, in PEM."""
 
     settings: LdapServers

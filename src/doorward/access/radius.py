@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from doorward.tree.plaintext import plain
 
@@ -46,8 +47,7 @@ class RadiusError(Exception):
     """No server gave an answer that counts. The message says what was wrong with each."""
 
 
-@dataclass(frozen=True, slots=True)
-class RadiusEndpoint:
+class RadiusEndpoint(Struct, frozen=True):
     """A server. ``secret`` returns what is shared with it; it may block."""
 
     host: str
@@ -55,8 +55,7 @@ class RadiusEndpoint:
     secret: Callable[[], str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What a server says. ``state`` not None: it asks ``message`` and wants the answer with it."""
 
     accepted: bool

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from doorward.configuration.aaa import acls
 from doorward.configuration.aaa.local_database import groups, users
@@ -19,8 +21,7 @@ def always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(Struct, frozen=True):
     """What an account may do. ``everything``: see ``may_everything``; else ACL objects and hrefs of subtrees.
 
     ``paths`` are the subtrees of the API that all of it is limited to; none means no limit.

@@ -12,12 +12,12 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 from doorward.access.accounts import Account
 from doorward.access.rights import Rights
@@ -65,8 +65,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         return Account(self.account, self.user, Rights(), self.password)
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
+class TokenRequest(Struct, frozen=True):
     """What a token is asked to be like."""
 
     name: str
@@ -76,8 +75,7 @@ class TokenRequest:
     networks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """A token in use."""
 
     token: Token

@@ -13,9 +13,10 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
+
+from msgspec import Struct
 
 from doorward.listening.http.fields import standing_fields
 
@@ -47,8 +48,7 @@ _PAGE: Final[tuple[tuple[bytes, bytes], ...]] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ConsoleFile:
+class ConsoleFile(Struct, frozen=True):
     """A file as it is sent. ``packed``: by gzip; empty where that does not help."""
 
     kind: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache, singledispatch
 from typing import Any
+
+from msgspec.structs import replace
 
 from doorward.api.past import PARAMETERS
 from doorward.api.resources import HREF, ITEMS, META, TIME, WARNINGS, Operation

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from msgspec import Struct
+
 from doorward.access.logins import LoginSession
 from doorward.access.rights import Allowed, always
 from doorward.access.tokens import token_in
@@ -45,8 +47,7 @@ class DisconnectedError(Exception):
     """The client went away before its request was whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFile:
+class LocalFile(Struct, frozen=True):
     """A file of this machine to be sent piece by piece; ``remove``: it is gone afterwards, whatever became of the answer."""
 
     path: Path
@@ -58,8 +59,7 @@ class LocalFile:
             self.path.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
+class OpenFile(Struct, frozen=True):
     """A part of a file that is open, to be sent piece by piece; it is closed afterwards. A file that is shorter breaks off."""
 
     file: IO[bytes]
@@ -67,8 +67,7 @@ class OpenFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamedBody:
+class StreamedBody(Struct, frozen=True):
     """A body that is made as it is sent, and whose length nobody knows.
 
     ``pieces`` ends it; an exception out of it breaks it off, so that the client sees that something is missing. It is closed in

@@ -5,17 +5,16 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 from pydantic import TypeAdapter
 
 from doorward.api import errors
 from doorward.api.request import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """What the OpenAPI document says of one method: a line, JSON schemas of body and answer, further status codes.
 
     ``body`` may be the validator of the body: to ask one for its schema takes a while, so that this is left to the document.

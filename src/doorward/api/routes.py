@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from doorward.access.authentication import Authenticator
 from doorward.access.guard import Guard
@@ -62,8 +63,7 @@ if TYPE_CHECKING:
     from doorward.api.audit.service import AuditService
 
 
-@dataclass(frozen=True)
-class ApiParts:
+class ApiParts(Struct, frozen=True):
     """What the API is made of. ``state`` is the state directory, ``setup_code`` what first settings come with."""
 
     service: CommitService

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
+from msgspec.structs import replace
 from pydantic import Field, TypeAdapter
 
 from doorward.access.approving import Approving, in_emergency_group

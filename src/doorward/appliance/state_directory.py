@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from doorward.access.passwords import LocalPasswords
 from doorward.appliance.options import NewerStateError, Options, StartError
@@ -34,8 +35,7 @@ from doorward.tree.validation import check
 _STANDARD_OUTPUT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class StateDirectory:
+class StateDirectory(Struct, frozen=True):
     """What can be configured, the machine as the defaults see it, and what is kept of a node."""
 
     tree: Tree

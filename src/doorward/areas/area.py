@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from doorward.store.port import Edit, Revision
 from doorward.transaction.candidate import Running
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True):
     """Something that is wrong now, for ``health_status``; ``path`` "" for none."""
 
     message: str
@@ -19,8 +19,7 @@ class Issue:
     level: Literal["error", "warning"] = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(Struct, frozen=True):
     """A figure of the moment for ``/api/metrics``: its name in Prometheus, what it says, the value, in units of the name.
 
     Figures that differ in the values of their ``labels`` alone have one name and say the same. The values come from sets that

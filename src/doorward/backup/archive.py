@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
+from msgspec import Struct
+
 from doorward import __version__
 from doorward.backup import checking, container, encryption
 from doorward.backup.content import Part, contents
@@ -28,8 +30,7 @@ FORMAT = "doorward-backup/1"
 Kind = Literal["system", "export"]
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """An archive ready to leave: the files in the spool, and what they are. ``sha256`` and ``size`` are those of the archive."""
 
     name: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
+
+from msgspec import Struct
 
 from doorward.backup import encryption
 from doorward.backup.content import TREE, tree_json
@@ -27,8 +28,7 @@ _CHUNK = 1 << 20
 _MAX_TEXT, _MAX_RECIPIENTS = 255, 8
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What the manifest beside an archive says, and who signed it; ``manifest`` is empty where nothing can be read."""
 
     signature: SignatureState

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from doorward.backup.container import MAX_HELD, MAX_VALUES, has_too_many_values
 from doorward.backup.failure import BackupError, Check, never
@@ -40,8 +41,7 @@ _UNSUSPECTED = 2 * MAX_VALUES
 """Bytes of a line of ours that can't have too many values: each takes two bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One file of an archive. ``chunks`` yields the same content each time it is called."""
 
     path: str

@@ -6,9 +6,10 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
+
+from msgspec.structs import replace
 
 from doorward.backup.failure import BackupError
 from doorward.backup.names import MANIFEST

@@ -6,9 +6,10 @@ import itertools
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.backup.checking import Claims, read_manifest
 from doorward.backup.names import MANIFEST, Parsed, parse
@@ -24,8 +25,7 @@ _REMEMBERED, _REMEMBERED_BYTES = 5_000, 8 << 20
 _INVALID = Claims("invalid", {}, None, ours=False)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoredFile(Struct, frozen=True):
     """An archive on the target, what the manifest beside it says, and whether it is provably ours."""
 
     parsed: Parsed

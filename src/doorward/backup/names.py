@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
+
+from msgspec import Struct
 
 MANIFEST = ".manifest"
 """What the name of the manifest beside an archive ends in."""
@@ -17,8 +18,7 @@ Selection = Literal["none", "password", "gpg"]
 _ENDINGS: dict[Selection, str] = {"none": "", "password": "-encrypted", "gpg": "-gpg"}
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(Struct, frozen=True):
     """What the name of an archive tells; ``node``: the first 8 hex digits of the node's id."""
 
     name: str

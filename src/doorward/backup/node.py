@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from doorward.backup.past_digest import PastDigest
 from doorward.backup.signing import NodeSigningKeys
@@ -12,8 +13,7 @@ from doorward.host.machine import Machine
 from doorward.transaction.pipeline import Pipeline
 
 
-@dataclass(frozen=True, slots=True)
-class NodeView:
+class NodeView(Struct, frozen=True):
     """What backups see of a node: ``state`` is the state directory, ``id`` the UUID of the node."""
 
     pipeline: Pipeline

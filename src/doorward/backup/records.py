@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from doorward.backup.names import parse
 from doorward.store.port import Store, StoredRecord
@@ -36,8 +38,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(Struct, frozen=True):
     """What all records share. ``id`` is a UUID, ``started`` and ``ended`` are UTC texts, None while they are still to come."""
 
     kind: ClassVar[str]
@@ -64,8 +65,7 @@ class Kept:
 
 
 @prepared
-@dataclass(frozen=True, slots=True)
-class Run(Kept):
+class Run(Kept, frozen=True):
     """One backup run.
 
     ``policy`` is the key of its policy, ``target`` its target without secrets; ``files`` and ``attempts`` are shown as they are;
@@ -108,8 +108,7 @@ def untried() -> dict[str, Any]:
 
 
 @prepared
-@dataclass(frozen=True, slots=True)
-class Drill(Kept):
+class Drill(Kept, frozen=True):
     """One restore drill. ``levels`` maps a level to its basis and whether it passed, None where it could not be tried."""
 
     kind: ClassVar[str] = "backup_drill"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 from doorward.backup.names import MANIFEST, parse
 from doorward.backup.targets.port import Target, TargetFile
@@ -22,8 +22,7 @@ LEFTOVER = timedelta(hours=24)
 """How old a temporary file must be: a younger one may belong to an upload that still runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """An archive on the target that has its manifest beside it."""
 
     name: str
@@ -75,8 +74,7 @@ def delete(target: Target, gone: Iterable[Pair]) -> None:
         log.info("old backup deleted", file=pair.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Orphans:
+class Orphans(Struct, frozen=True):
     """What a broken run of a node left under final names: archives without manifest, and manifests without archive."""
 
     archives: list[TargetFile]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from msgspec import Struct
 
 from doorward.access.rights import Allowed, always
 from doorward.areas.worker import Worker
@@ -35,8 +35,7 @@ _NICENESS = 10
 """Of the thread of the runs, which is all that Linux changes, and of the programs that it starts: commits go first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selected:
+class Selected(Struct, frozen=True):
     """The policy by which backups are made now: its key and its body."""
 
     key: str

@@ -6,11 +6,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from doorward.backup.archive import Prepared
 from doorward.backup.failure import BackupError, Check, on_this_node

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from doorward.backup.records import Clock, utc_now
 from doorward.host.resources import Job
@@ -32,8 +33,7 @@ _REMEMBERED = 500
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Due:
+class Due(Struct, frozen=True, order=True):
     """An instant (UTC) and the local date and time that it stands for ("2026-11-22 02:30")."""
 
     at: datetime
@@ -41,8 +41,7 @@ class Due:
 
 
 @prepared
-@dataclass(frozen=True, slots=True)
-class JobMemory:
+class JobMemory(Struct, frozen=True):
     """What has to be known about a job to miss nothing and to run nothing twice; kept in the store.
 
     ``subject`` is that of the job, ``since`` says for each time of day since when it counts, ``served`` are the local dates and

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
+from msgspec.structs import replace
 
 from doorward.access.rights import Allowed, always
 from doorward.areas.area import Area, Metric

@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from msgspec import Struct
 
 from doorward.host.files import DiskFiles, FileEntry, make_directory
 from doorward.store.port import Store, StoredRecord
@@ -47,8 +47,7 @@ class WrongSignatureError(Exception):
     """A signature does not fit what it was made for, or is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class KnownKey:
+class KnownKey(Struct, frozen=True):
     """A public key whose signatures count: ``public_key`` is base64 of its raw bytes, ``added`` a UTC text."""
 
     fingerprint: str
@@ -58,8 +57,7 @@ class KnownKey:
 
 
 @prepared
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True):
     """A public key as it is kept, by its fingerprint."""
 
     id: str

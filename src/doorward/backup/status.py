@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from doorward.areas.area import Issue
 from doorward.backup.records import Clock, Drill, Log, Run, moment, utc_now
@@ -19,8 +20,7 @@ PATIENCE = timedelta(hours=26)
 _DUES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(Struct, frozen=True):
     """The newest success, failure and passed drill, when the next run is due, and whether one is overdue."""
 
     success: Run | None

@@ -7,10 +7,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from doorward.areas.area import Area
 from doorward.store.port import Store
@@ -31,8 +33,7 @@ class TemporaryFilesFullError(Exception):
 
 
 @prepared
-@dataclass(frozen=True, slots=True)
-class KeptFile:
+class KeptFile(Struct, frozen=True):
     """One file: ``created`` and ``expires`` are UTC texts. An export has a name, and how it is encrypted."""
 
     id: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from doorward.cli.failures import CommandError, Usage
@@ -27,8 +27,7 @@ class ObjectNames(Protocol):
         """Return the objects of a collection by key."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceAddress:
+class ResourceAddress(Struct, frozen=True):
     """An endpoint, an object of it if ``key`` is not empty, and a place in the body if ``member`` is not empty."""
 
     endpoint: Endpoint

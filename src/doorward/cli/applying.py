@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.cli.describe import plan
 from doorward.cli.described import DescribedPlan, DescribedRequest, New, depends_on
@@ -23,8 +24,7 @@ from doorward.tree.registry import Endpoint, Tree
 _SUFFIXES = {".yaml", ".yml", ".json"}
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """What files describe, and the id of the node whose settings they are, if they say so."""
 
     configuration: Any
@@ -109,8 +109,7 @@ def write(session: CommandSession, described: Any, *, prune: bool) -> None:
         raise CommandError(*lines, *(line for refused in wrong.refused for line in explained(refused)))
 
 
-@dataclass(frozen=True, slots=True)
-class DescriptionFaults:
+class DescriptionFaults(Struct, frozen=True):
     """What is wrong with a description: what was seen before anything was sent, and what the API refused."""
 
     problems: tuple[ReportedProblem, ...]

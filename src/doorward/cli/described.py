@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.tree.problems import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(Struct, frozen=True):
     """Stands in a body for the key of an object that another request makes."""
 
     path: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedRequest:
+class DescribedRequest(Struct, frozen=True):
     """One request. ``makes`` is what other requests call the object that it makes, ``label`` what it is about, for people."""
 
     method: str
@@ -28,8 +27,7 @@ class DescribedRequest:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DescribedPlan:
+class DescribedPlan(Struct, frozen=True):
     """The requests in an order in which they can be sent, and every problem of the description; with problems, nothing counts."""
 
     requests: tuple[DescribedRequest, ...] = ()

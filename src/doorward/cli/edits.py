@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from doorward.cli import kinds
 from doorward.cli.addresses import ResourceAddress, locate
@@ -18,8 +19,7 @@ from doorward.tree.changes import MISSING
 from doorward.tree.nodes import Branch, Collection, ListSingleton, Node, Valued, WriteOnce
 
 
-@dataclass(frozen=True, slots=True)
-class CommandEdit:
+class CommandEdit(Struct, frozen=True):
     """One change. ``text`` is the VALUE of ``set`` and ``add`` as it was given, ``value`` what is described or was edited."""
 
     do: Literal["set", "add", "remove", "replace", "apply"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 _STORES = {
     "/api/configuration/passwords": "plain",
@@ -23,8 +24,7 @@ KEY_SOURCES = {"private_key_file", "private_key_env"}
 _KEYS, _CERTIFICATES = "/api/configuration/private_keys", "/api/configuration/x509"
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(Struct, frozen=True):
     """The body of a request that makes a secret, before the secret is read."""
 
     store: str

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from msgspec import Struct
 
 from doorward.cli import terminal
 
@@ -22,8 +23,7 @@ def _zone() -> str:
         return "Etc/UTC"
 
 
-@dataclass(frozen=True, slots=True)
-class MemberQuestion:
+class MemberQuestion(Struct, frozen=True):
     """A question about a place of the body. ``block`` asks whether the block that it belongs to shall be given at all."""
 
     pointer: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from doorward.cli.failures import CommandError, Usage
 from doorward.client.blocking import Client
@@ -20,8 +21,7 @@ _PAGE: Final = 1000
 """How many keys are asked for at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerName:
+class ServerName(Struct, frozen=True):
     """A server: a name in lower case or an address in its usual form."""
 
     host: str
@@ -34,8 +34,7 @@ class ServerName:
         return host if self.port == SSH_PORT else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class ServerHostKey:
+class ServerHostKey(Struct, frozen=True):
     """A host key of a server. ``public_key``: ``type base64``; ``id``: what it is known by, where it is trusted."""
 
     public_key: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 import doorward.configuration
 from doorward.cli.failures import Unreachable, Usage
@@ -20,8 +21,7 @@ from doorward.client.trust import shown_pin
 from doorward.tree.registry import Tree, discover
 
 
-@dataclass(frozen=True, slots=True)
-class CommandSession:
+class CommandSession(Struct, frozen=True):
     """A login session, the declarations of the tree, and the configuration as the server has it."""
 
     client: Client

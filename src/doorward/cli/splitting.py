@@ -15,9 +15,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
+
+from msgspec import Struct
 
 from doorward.cli.state import SYSTEM
 from doorward.host.errors import HostError
@@ -34,8 +35,7 @@ class SplitError(Exception):
     """Why a program of the system host can't give up root, in one sentence for the operator."""
 
 
-@dataclass(frozen=True, slots=True)
-class FrontAccount:
+class FrontAccount(Struct, frozen=True):
     """Who the server is to run as."""
 
     uid: int

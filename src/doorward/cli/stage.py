@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec.structs
+from msgspec import Struct, field
 
 from doorward.cli.edits import CommandEdit, perform
 from doorward.cli.failures import CommandError, Usage, problem_line
@@ -20,8 +21,7 @@ from doorward.cli.target import CommandTarget
 Change = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """The changes that were staged for one server and account, and what the places were like that they change."""
 
     path: Path
@@ -32,7 +32,7 @@ class Stage:
         """Return the stage with one more change. Raises Usage where the file would hold a secret."""
         if in_clear(edit.value) or in_clear(_loose(edit.text)):
             raise Usage("A staged change would keep the secret in a file; give it as {from_env: …} or {from_file: …}.")
-        return dataclasses.replace(self, edits=(*self.edits, edit))
+        return msgspec.structs.replace(self, edits=(*self.edits, edit))
 
     def write(self, session: CommandSession, match: str = "") -> None:
         """Write the changes into the transaction of a session, in their order. ``match`` is the entity tag for the last one."""
@@ -43,7 +43,7 @@ class Stage:
     def save(self, changes: Iterable[Change]) -> None:
         """Keep it, with what the changed places were like. Raises OSError."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        content = {"edits": [dataclasses.asdict(edit) for edit in self.edits], "before": _before(changes)}
+        content = {"edits": [msgspec.structs.asdict(edit) for edit in self.edits], "before": _before(changes)}
         draft = self.path.with_suffix(".new")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(content, file)

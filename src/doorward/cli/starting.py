@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 from doorward.cli.failures import CommandError, Usage
 from doorward.cli.remote import Remote
@@ -22,8 +23,7 @@ _NICS = tuple(f"/api/configuration/network/nics/nic{number}" for number in (1, 2
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
-@dataclass(frozen=True, slots=True)
-class QuickstartPlan:
+class QuickstartPlan(Struct, frozen=True):
     """What is to be committed, as ``doorward apply`` takes it, and where users come in then; ``is_new``: by a new policy."""
 
     described: dict[str, Any]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from msgspec import Struct
 
 SYSTEM = Path("/var/lib/doorward")
 VARIABLE = "DOORWARD_STATE"
@@ -14,8 +15,7 @@ ADDRESS = "address"
 """The file of a state directory in which a server says where administrators find it, while it runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalNode:
+class LocalNode(Struct, frozen=True):
     """The state directory of a node on this machine."""
 
     state: Path

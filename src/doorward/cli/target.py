@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from doorward.cli.failures import Unreachable, Usage
 from doorward.cli.options import ConnectionOptions
@@ -18,8 +19,7 @@ _FIRST_PASSWORD = "initial-admin-password"  # noqa: S105 - the name of a file
 _DEFAULT = "https://127.0.0.1:8443"
 
 
-@dataclass(frozen=True, slots=True)
-class CommandTarget:
+class CommandTarget(Struct, frozen=True):
     """A server and an account. ``node`` is the node on this machine if it is one, ``origin`` where each of the others is from."""
 
     url: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+
+from msgspec import Struct
 
 
 class ClientError(Exception):
@@ -35,8 +36,7 @@ class UnknownOutcomeError(UnreachableError):
         super().__init__(f"The answer to the commit got lost: {why}")
 
 
-@dataclass(frozen=True, slots=True)
-class ReportedProblem:
+class ReportedProblem(Struct, frozen=True):
     """One thing that is wrong: the resource, an RFC 6901 pointer into its body (or the parameter of a query), and why."""
 
     message: str

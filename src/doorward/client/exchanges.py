@@ -10,10 +10,11 @@ import base64
 import json
 import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
+
+from msgspec.structs import replace
 
 from doorward.client.errors import (
     ApiRefusedError,

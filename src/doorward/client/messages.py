@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+
+class ClientRequest(Struct, frozen=True):
     """One request. ``path`` may have a query; ``about`` is what errors name; ``delay``: seconds to wait before it is sent."""
 
     method: str
@@ -19,8 +19,7 @@ class ClientRequest:
     delay: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ClientReply:
+class ClientReply(Struct, frozen=True):
     """What came back; names of headers in small letters."""
 
     status: int
@@ -28,8 +27,7 @@ class ClientReply:
     content: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ApiAnswer:
+class ApiAnswer(Struct, frozen=True):
     """What the server said: the JSON of its answer, and the entity tag of the resource."""
 
     content: dict[str, Any]
@@ -42,8 +40,7 @@ class ApiAnswer:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """What came of a commit: its revision, the Idempotency-Key it came with, and what became of each change of a batch.
 
     Where somebody has to accept it first there is no revision yet, but the path of a proposal, and the groups that it waits for.

@@ -6,11 +6,11 @@ import gzip
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Struct
 
 from doorward.cluster.pins import PinnedPeer
 
@@ -38,8 +38,7 @@ class GoneError(Exception):
     """The client went away before its request was whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Since:
+class Since(Struct, frozen=True):
     """The cluster revision that a node has."""
 
     epoch: int

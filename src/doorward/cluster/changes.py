@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.configuration import passwords
 from doorward.configuration.local_services import cluster as interface
@@ -25,8 +26,7 @@ from doorward.tree.times import now
 REPAIR = f"{ROOT}/repair"
 
 
-@dataclass(frozen=True, slots=True)
-class MembershipChanges:
+class MembershipChanges(Struct, frozen=True):
     """The changes that this node, ``node_id``, can make."""
 
     tree: Tree

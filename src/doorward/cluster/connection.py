@@ -9,9 +9,9 @@ import ssl
 import threading
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from doorward.cluster.calls import PREFIX
 from doorward.tree.plaintext import plain
@@ -39,8 +39,7 @@ class ChannelError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """How to reach Central Management: its addresses, the preferred first; ``source``, where set, is our own listen address."""
 
     addresses: tuple[str, ...]

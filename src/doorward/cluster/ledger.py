@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from doorward.cluster.revisions import MAX_HEADERS, Header, Kept, Reader, RevisionContent, header, secret_digest
 from doorward.membership import promote
@@ -37,8 +37,7 @@ class _Noted(msgspec.Struct, frozen=True):
         return Header(self.epoch, self.number, self.hash, self.parent)
 
 
-@dataclass(frozen=True)
-class Newest:
+class Newest(Struct, frozen=True):
     """The newest cluster revision: its header, what it holds, who wrote it and why."""
 
     header: Header

@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Struct
 
 from doorward.cluster.keys import MAX_CERTIFICATE, NodeKey, fingerprint, proves
 from doorward.tree.jsontext import prepared
@@ -124,8 +125,7 @@ class PairingAttempt:
             raise CentralNotProvenError
 
 
-@dataclass(frozen=True, slots=True)
-class PskLife:
+class PskLife(Struct, frozen=True):
     """How long a psk lives: until a Unix time, and for which fingerprint alone once it has paired (``pinned_at``, Unix time)."""
 
     until: float
@@ -146,8 +146,7 @@ class Acceptance:
     life: PskLife
 
 
-@dataclass(frozen=True, slots=True)
-class PairedCentral:
+class PairedCentral(Struct, frozen=True):
     """The side that answers: its release, the fingerprint of its own certificate, its cluster."""
 
     version: str

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.pairing import PSK_SECONDS, PskLife
@@ -63,7 +67,7 @@ class Peers:
         with self._changing:
             found = self._peers.get(node_id)
             if found is not None and found.removed is None:
-                self._keep(replace(found, removed=now))
+                self._keep(dataclasses.replace(found, removed=now))
 
     def forget(self, node_ids: Iterable[str]) -> None:
         """Forget peers altogether."""
@@ -83,8 +87,7 @@ class Peers:
 
 
 @prepared
-@dataclass(frozen=True, slots=True)
-class _Psk:
+class _Psk(Struct, frozen=True):
     """How long the psk ``id`` lives, for the store; ``pinned`` is a fingerprint in hex."""
 
     id: str
@@ -135,8 +138,7 @@ def destroy(store: Store, key: str) -> None:
     _psks(store).remove(key)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownNodes:
+class KnownNodes(Struct, frozen=True):
     """This node and what it knows of the others. ``names`` tells how they call themselves, by their ids."""
 
     snapshot: Callable[[], Snapshot]

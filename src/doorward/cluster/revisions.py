@@ -108,6 +108,9 @@ class Envelope(msgspec.Struct, frozen=True):
     content: RevisionContent
     secrets: dict[str, Kept]
 
+    def __repr__(self) -> str:
+        return f"Envelope(header={self.header!r})"
+
 
 @prepared
 class MembershipEnvelope(msgspec.Struct, frozen=True):

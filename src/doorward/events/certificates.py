@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from doorward.areas.area import Issue, Metric
 from doorward.configuration import x509
@@ -22,8 +23,7 @@ _BACKUP_KEY = "backup_key"
 _DAYS = (0, 1, 7, 14, 30)
 
 
-@dataclass(frozen=True, slots=True)
-class Expiring:
+class Expiring(Struct, frozen=True):
     """A certificate or key that ends: what it is, the resource, its end, and a word for it in metrics."""
 
     name: str

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 import structlog
+from msgspec import Struct
 
 from doorward.areas.area import Area, Issue, Metric
 from doorward.areas.worker import Worker
@@ -41,8 +42,7 @@ _AFTER_COMMIT_SECONDS = 0.5
 """How long after a commit that concerns the host. The commit has just verified it, and the next one should not have to share."""
 
 
-@dataclass(frozen=True, slots=True)
-class DriftEntry:
+class DriftEntry(Struct, frozen=True):
     """One difference between host and running revision, and the UTC text since when it is known."""
 
     warning: HostWarning

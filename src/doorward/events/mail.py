@@ -13,6 +13,8 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import Struct
+
 from doorward.configuration._tls import Disabled
 from doorward.configuration.management import email
 from doorward.events.node import full_name, sender, zone
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 
 
 @prepared
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(Struct, frozen=True):
     """A mail that is to be sent. ``queued`` and ``due``, the time of the next try, are Unix times."""
 
     id: str

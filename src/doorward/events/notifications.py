@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
 import structlog
+from msgspec import Struct
 
 from doorward.areas.area import Area, Issue, Metric
 from doorward.configuration import troubleshooting
@@ -47,8 +47,7 @@ _TRY_SECONDS = 60.0
 """How long one step of a mail may take while somebody waits for how it goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class MailOutcome:
+class MailOutcome(Struct, frozen=True):
     """How the try of a mail went. ``code`` None: it was taken."""
 
     message: str

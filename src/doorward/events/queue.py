@@ -6,9 +6,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from doorward.areas.worker import Worker
 from doorward.events.mail import Mail, MailError, NoServerError
@@ -35,8 +36,7 @@ def next_try(queued: float, now: float) -> float | None:
     return next((at for at in tries if at > now), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
+class _Failure(Struct, frozen=True):
     """Why a mail was not sent; ``is_unknown``: it may have been."""
 
     code: str

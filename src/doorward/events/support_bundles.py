@@ -15,13 +15,14 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import structlog
+from msgspec.structs import asdict
 
 from doorward import SPS_LEVEL, __version__
 from doorward.access.rights import Allowed, Rights, always

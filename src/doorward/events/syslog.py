@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+
+from msgspec import Struct
 
 from doorward import __version__
 from doorward.events.tap import LogRecord
@@ -27,8 +28,7 @@ _NOT_A_NAME = re.compile(r"[^\x21-\x7e]")
 _MAX_MSGID = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where records come from: full name of the node, its time zone."""
 
     host: str

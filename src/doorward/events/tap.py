@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 _OWN = frozenset({"event", "exc_info", "exception", "level", "stack", "stack_info", "timestamp"})
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(Struct, frozen=True):
     """A log record: Unix time, level (debug, info, warning, error, critical), what happened, further facts."""
 
     at: float

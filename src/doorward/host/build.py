@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from doorward.host.drivers import networkd
 from doorward.host.drivers.chrony import Chrony
@@ -86,8 +87,7 @@ class ChronyPart:
         self._clear()
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkParts:
+class NetworkParts(Struct, frozen=True):
     """What the network of a host is made of; a sandbox has none of the services."""
 
     network: HostNetwork

@@ -6,13 +6,13 @@ The nodes of the configuration declare their claims; from all of them together f
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.host.resources import AccessRule, Listener, ServerCertificate, ShownHostKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """A service wants a TCP port of an IP address, for the clients of a rule."""
 
     address: str

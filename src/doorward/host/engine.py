@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
+from msgspec import Struct
 
 from doorward.host.errors import ApplyError, DeadlineExceeded, HostError, HostRefusedError, os_reason
 from doorward.host.managed import Managed
@@ -52,8 +52,7 @@ class Lifecycle(Protocol):
         """End what was started."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Undo:
+class _Undo(Struct, frozen=True):
     action: Action
     kind: Kind[Any]
     change: Change[HostResource]

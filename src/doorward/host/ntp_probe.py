@@ -10,8 +10,9 @@ import selectors
 import socket
 import struct
 import time
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from doorward.host.background_prober import BackgroundProber
 
@@ -27,8 +28,7 @@ _NO_LEAP: Final = 3
 _ADDRESSES: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeResult:
+class ProbeResult(Struct, frozen=True):
     """What one question showed; the figures are None without an answer.
 
     `stratum` 0 (the server declines) and 16 mean not synchronised, so does `leap` 3. `offset_seconds` is the server's

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from msgspec import Struct
+
 from doorward.host.resources import HostResource
 
 R_co = TypeVar("R_co", bound=HostResource, covariant=True)
@@ -33,8 +35,7 @@ class HostWarning:
     found: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[R_co]):
+class Change(Struct, Generic[R_co], frozen=True):
     """One resource on its way from `previous` to `resource`; None on one side means added or removed, never both."""
 
     resource: R_co | None

@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -136,8 +138,7 @@ class Job(HostResource):
         return ("job", self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRule:
+class AccessRule(Struct, frozen=True):
     """Whom a listener lets in to what.
 
     `service` is a name that the composition root knows ("admin_web", "user_web", "redirect", "cluster"), `allowed_from`
@@ -161,8 +162,7 @@ class ServerCertificate:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class ShownHostKey:
+class ShownHostKey(Struct, frozen=True):
     """A host key that SSH clients get to see: `public_key` as "type base64", `secret` names the one that has its private key."""
 
     public_key: str

@@ -6,9 +6,11 @@ Plain values, and chrony's own figures turned into them.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
 
 _NEVER: Final = 4294967295
 """chrony's age of a sample that does not exist (2^32 - 1)."""
@@ -17,8 +19,7 @@ _LEAP: Final = {"Normal": "normal", "Insert second": "insert_second", "Delete se
 _STATE: Final = {"*": "selected", "+": "combined", "-": "not_combined", "x": "false_ticker", "~": "too_variable"}
 
 
-@dataclass(frozen=True, slots=True)
-class ClockStatus:
+class ClockStatus(Struct, frozen=True):
     """The clock: times are ISO 8601 UTC, offsets in seconds (positive = our clock is fast), None while not known."""
 
     time: str
@@ -31,8 +32,7 @@ class ClockStatus:
     stratum: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonStatus:
+class DaemonStatus(Struct, frozen=True):
     """The time daemon: `version` "" when it is not installed."""
 
     name: str
@@ -40,8 +40,7 @@ class DaemonStatus:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class NtsStatus:
+class NtsStatus(Struct, frozen=True):
     """How a source authenticates itself by NTS.
 
     `cookies` it has left for us, bits of the agreed key (0: there is none), `attempts` to agree on keys since that worked last,
@@ -57,8 +56,7 @@ class NtsStatus:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
+class SourceStatus(Struct, frozen=True):
     """One source; `selection` and `value` as configured, or for a foreign one as the daemon names it.
 
     Seconds; None before an answer. `nts` is None where the source is not meant to authenticate itself.
@@ -79,12 +77,11 @@ class SourceStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """The source as it is shown: `nts` only where it means something."""
-        body = asdict(self)
+        body: dict[str, Any] = msgspec.to_builtins(self)
         return body if self.nts is not None else {name: value for name, value in body.items() if name != "nts"}
 
 
-@dataclass(frozen=True, slots=True)
-class ZoneStatus:
+class ZoneStatus(Struct, frozen=True):
     """The host's time zone now."""
 
     name: str
@@ -92,8 +89,7 @@ class ZoneStatus:
     utc_offset_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class TimeStatus:
+class TimeStatus(Struct, frozen=True):
     """Everything about time on this host."""
 
     clock: ClockStatus
@@ -103,13 +99,12 @@ class TimeStatus:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON body of `GET /api/time_status`."""
-        body = asdict(self)
+        body: dict[str, Any] = msgspec.to_builtins(self)
         body["sources"] = [source.as_dict() for source in self.sources]
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class SyncResult:
+class SyncResult(Struct, frozen=True):
     """A finished synchronisation.
 
     By how many seconds the clock was moved (positive = forward), and the state after it.

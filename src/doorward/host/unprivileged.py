@@ -15,9 +15,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 ACCOUNTS = ("_doorward", "nobody")
 """Who programs run as where this process is root: the first that the machine has. One of their own is shared with nobody else."""
@@ -36,8 +37,7 @@ _CAPABILITY_VERSION_3, _CAP_NET_BIND_SERVICE = 0x20080522, 10
 """From <linux/prctl.h> and <linux/capability.h>."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnprivilegedAccount:
+class UnprivilegedAccount(Struct, frozen=True):
     """User and group by their numbers."""
 
     uid: int

@@ -8,9 +8,10 @@ import socket
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
+
+from msgspec import Struct
 
 from doorward.host.errors import HostError
 from doorward.host.resources import Listener, ServerCertificate
@@ -22,8 +23,7 @@ _MAX_CERTIFICATES = 8
 """Of listeners whose contexts are kept; a node shows one, and two while that changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerIdentity:
+class ServerIdentity(Struct, frozen=True):
     """The TLS context of a server, and the SHA-256, in hex, of the certificate that it shows."""
 
     context: ssl.SSLContext

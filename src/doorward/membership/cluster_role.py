@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from doorward.membership import join_request, nodes, promote
 from doorward.tree.snapshot import Snapshot
@@ -11,8 +12,7 @@ from doorward.tree.snapshot import Snapshot
 State = Literal["standalone", "requested", "failed", "joined", "central"]
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterRole:
+class ClusterRole(Struct, frozen=True):
     """The state of a node. Ids are None while they are not known, ``central_addresses`` are tried in order."""
 
     state: State = "standalone"

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 
 class Data(Protocol):
@@ -75,8 +76,7 @@ class TrailDamagedError(Exception):
         super().__init__(f"frame {frame}: {reason}" if frame else reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """A frame as it stands in a file. ``chain`` is the value before it, ``at`` the milliseconds up to which it records.
 
     ``payload`` and ``chain`` are b"" where heads alone were read.
@@ -188,8 +188,7 @@ def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1)
         offset, number = end, number + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """Where to begin to read: a frame by its offset and number, and the chain value before it."""
 
     offset: int

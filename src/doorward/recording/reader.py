@@ -13,6 +13,7 @@ from typing import Any
 import zstandard
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
 
 from doorward.recording.format import (
     MAX_BLOCK,
@@ -36,8 +37,7 @@ _MAX_GROWTH = 2 * MAX_BLOCK
 _PIECE = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class TrailVerdict:
+class TrailVerdict(Struct, frozen=True):
     """What a look at a whole trail showed.
 
     ``until``: milliseconds up to which all is in order; ``opened``: what could be decrypted; ``ended``: the session ended in it;

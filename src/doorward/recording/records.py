@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.recording.format import MAX_BLOCK, TrailDamagedError
 
@@ -65,8 +66,7 @@ INPUT_KINDS = frozenset({RecordKind.INPUT, RecordKind.HIDDEN_INPUT, RecordKind.F
 """What goes under the key of keystrokes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One record. ``at``: milliseconds since the session began; ``channel`` 0 is the session itself."""
 
     at: int

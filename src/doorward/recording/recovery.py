@@ -6,8 +6,9 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from doorward.recording.entries import entries
 from doorward.recording.format import TrailDamagedError, frames, is_tail, read_beginning
@@ -18,8 +19,7 @@ class JournalInUseError(Exception):
     """The worker that writes the journal lives."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recovered:
+class Recovered(Struct, frozen=True):
     """A session that was cut off. ``until``: milliseconds up to which it is recorded; ``added``, ``cut``: bytes of its file.
 
     ``damage``: why the file can't be read from some frame on; None: it can.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import Struct
 
 from doorward.recording.channels import DEFAULT_SIZE, shown
 from doorward.recording.reader import TrailReader
@@ -20,8 +21,7 @@ _OUTPUT = frozenset({RecordKind.OUTPUT, RecordKind.ERROR_OUTPUT, RecordKind.KEYF
 _SIZE = frozenset({RecordKind.RESIZE, RecordKind.REQUEST})
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """Something that was shown. ``at``: ms since the session began; ``code``: ``o`` output, ``r`` size (``80x24``)."""
 
     at: int

@@ -9,7 +9,6 @@ import base64
 import binascii
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,13 +17,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+from msgspec import Struct
 
 from doorward.recording.keys import OPENSSL_SECONDS, in_files
 from doorward.recording.records import encode_json
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Struct, frozen=True):
     """What vouches for everything up to a frame. ``at``: the time that the signer says it was, RFC 3339.
 
     ``signature`` and ``stamp`` (a time-stamp token) are DER; empty: there is none.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Any, Final
+
+from msgspec import Struct
 
 from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
@@ -33,8 +34,7 @@ _FRAME_MILLISECONDS: Final = 1_000
 """How much earlier than its end a frame may have begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     """Where the segments of a trail begin, when nothing was shown, when it ends: ms since the session began."""
 
     starts: tuple[int, ...]

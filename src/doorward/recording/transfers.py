@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import RecordKind, read_varint
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Struct, frozen=True):
     """An operation on a file. ``number`` counts them from 1; ``kept`` is the number of its contents in the trail, None: none.
 
     ``at``: ms since the session began. What is not known is None or "".

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.configuration.policies.credentialstores import Credential, CredentialStore
 from doorward.configuration.policies.usermapping_policies import Mapping, UsermappingPolicy
@@ -33,8 +34,7 @@ class UnknownTargetError(ValueError):
     """What a client names is no target, or not one for it; the message is for the client."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a client asks for.
 
     ``host`` "": it has not said. ``port`` None: any. ``gateway``: who it says it is at the gateway; "": it has not said.
@@ -110,8 +110,7 @@ def one_address(text: str) -> Ip:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Restrictions:
+class Restrictions(Struct, frozen=True):
     """Which servers users may name. ``own``: the addresses of this node."""
 
     domains: tuple[InbandTarget, ...]
@@ -119,8 +118,7 @@ class Restrictions:
     own: frozenset[Ip] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """Where a session may go: these addresses, no others, on this port."""
 
     addresses: tuple[str, ...]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec import Struct, field
 
 from doorward.access.rights import Rights
 from doorward.sessions.catalogue.conditions import ALL, NONE, Condition
@@ -21,8 +22,7 @@ PATH: Final = "/api/configuration/ssh/connections"
 _AUDIT, _AUTHORIZE = frozenset({"audit", "audit_and_authorize"}), frozenset({"authorize", "audit_and_authorize"})
 
 
-@dataclass(frozen=True, slots=True)
-class AudienceGrant:
+class AudienceGrant(Struct, frozen=True):
     """A line of ``access_control`` for a group that the caller is in. ``group``: only sessions of its members; None: all."""
 
     policy_key: str
@@ -35,8 +35,7 @@ class AudienceGrant:
     """Not from where the caller is now; asked for when somebody acts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(Struct, frozen=True):
     """What one account may see and do, at one moment."""
 
     user: str

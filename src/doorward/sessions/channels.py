@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from msgspec import Struct
 
 from doorward.sessions.rules import ChannelRule, ChannelType, End, Forward, Hours
 from doorward.tree.expressions import is_whole_match
 
 
-@dataclass(frozen=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What is so for the whole session. ``server_name`` is the target as it was named, its address for others."""
 
     client: str
@@ -27,8 +27,7 @@ class Circumstances:
     remote_groups: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What a channel is wanted for. ``host`` and ``port``: where a forward goes, or listens; ``path`` for Unix sockets.
 
     ``is_listening``: a remote forward is only asked for, so nobody knows yet who will connect; ``originator`` is not looked at.

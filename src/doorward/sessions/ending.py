@@ -6,7 +6,8 @@ A session is told by what it logged in with; control knows that of each. The pla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.configuration.aaa.local_database import users as accounts
 from doorward.configuration.ssh import connections, options
@@ -17,8 +18,7 @@ from doorward.sessions.policies import ConnectionPolicy, connection_policy
 from doorward.tree.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(Struct, frozen=True):
     """How a session came in. ``policy``: key of its connection policy.
 
     ``user`` is the gateway user, "" without a login there, ``groups`` its groups then, ``server_user`` who it is on the server,

@@ -11,7 +11,9 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from doorward.sessions.admission import one_address
 from doorward.store.port import Store, StoredRecord
@@ -35,8 +37,7 @@ class TooManyKeysError(Exception):
     """There is no room for another."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostKey:
+class HostKey(Struct, frozen=True):
     """A trusted key. ``public_key``: ``type base64``; ``learned``: since when, RFC 3339; ``by``: who trusted it.
 
     ``is_told``: Central Management knows it.

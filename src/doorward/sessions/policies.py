@@ -6,7 +6,8 @@ A configuration is a value, so what is made of it is kept with it and thrown awa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.configuration import x509
 from doorward.configuration.local_services import indexer
@@ -30,8 +31,7 @@ from doorward.tree.references import Reference
 from doorward.tree.snapshot import M, Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionPolicy:
+class ConnectionPolicy(Struct, frozen=True):
     """A connection policy with all that it refers to. ``host_keys`` lead to private keys: their ``key`` names the secret.
 
     ``restrictions``: which servers users may name, None where the server is fixed.

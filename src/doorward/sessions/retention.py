@@ -10,13 +10,13 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
 import structlog
 from cronsim import CronSim
+from msgspec import Struct, field
 
 from doorward.events.node import zone
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
@@ -43,8 +43,7 @@ _MEMORY, _BEFORE = "cleanup", "cleanup before"
 _MERGED_PAGES = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(Struct, frozen=True):
     """How many days sessions are kept after their end. ``policies`` by key; ``all``: for every session; None: for ever."""
 
     all: int | None = None

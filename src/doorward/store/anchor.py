@@ -11,7 +11,6 @@ import binascii
 import hmac
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from doorward.host.files import DiskFiles, FileEntry
 from doorward.host.ownership import read_own
@@ -41,8 +42,7 @@ class HistoryKeyError(Exception):
     """The file holds no key to sign the history with, or can't be read. The text says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(Struct, frozen=True):
     """One revision as its node signed it. ``public_key`` and ``signature`` (Ed25519) are base64 of their raw bytes."""
 
     number: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from doorward.store.port import CommitRecord, Confirmation, DamagedRecordError
 from doorward.store.records import checksum

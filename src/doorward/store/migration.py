@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import structlog
+from msgspec import Struct
 
 from doorward import __version__
 
@@ -41,8 +41,7 @@ class NewerFormatError(FormatError):
     """A newer release has written the file; it is as that release left it. The text names both releases."""
 
 
-@dataclass(frozen=True, slots=True)
-class Formats:
+class Formats(Struct, frozen=True):
     """The formats of a file: ``steps[0]`` leads from format 1 to 2, and so on up to that of this release."""
 
     steps: tuple[Step, ...]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import msgspec
+from msgspec import Struct, field
 
 from doorward.store.anchor import Anchor
 from doorward.tree.jsontext import decode_own, encode
@@ -50,8 +50,7 @@ class DamagedRecordError(StoreDamagedError):
         self.name = name
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """One document that a revision changes. ``old`` and ``new`` are stored bodies, None where there is none."""
 
     place: Place
@@ -78,8 +77,7 @@ def _bytes(body: str | None) -> bytes | None:
     return None if body is None else body.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True):
     """A committed configuration. ``time`` is UTC (``2026-11-21T10:00:00Z``); ``parent`` 0 and "" stand for none.
 
     ``approvers`` are the names of those who accepted it, separated by blanks; ``emergency`` 1: it needed their approval, and went
@@ -119,8 +117,7 @@ class Revision:
         return found | ({"emergency": self.emergency == 1 or self.emergency} if self.emergency else {})
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """A whole history from elsewhere that takes the place of a store's own.
 
     ``head`` is its newest revision, ``documents`` what it leads to: position and stored body by place. ``revisions`` yields all
@@ -132,8 +129,7 @@ class Past:
     revisions: Callable[[], Iterator[tuple[Revision, list[Edit]]]]
 
 
-@dataclass(frozen=True, slots=True)
-class CommitRecord:
+class CommitRecord(Struct, frozen=True):
     """The record of one commit. Times are UTC texts.
 
     ``account`` is the key of the account whose commit it is, "" for one that the appliance made; ``user`` its name at that time.
@@ -154,8 +150,7 @@ class CommitRecord:
     results: list[dict[str, Any]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Confirmation:
+class Confirmation(Struct, frozen=True):
     """A commit that goes back by itself unless its user confirms it.
 
     ``seconds`` are left from ``moment`` on, a monotonic time of the machine's boot ``boot``. ``deadline`` (Unix time) is for who
@@ -172,8 +167,7 @@ class Confirmation:
     failure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True):
     """A secret as it is kept: ``form`` is ``plain``, ``sealed`` or ``hash``; ``sealed`` the encrypted text."""
 
     key: str
@@ -186,8 +180,7 @@ class Secret:
         return f"{self.key}:{self.form}"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(Struct, frozen=True):
     """Something durable that is no configuration, such as a backup run: a JSON value under a kind and an id.
 
     ``Records`` makes values of a class of it.
@@ -198,8 +191,7 @@ class StoredRecord:
     body: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(Struct, frozen=True):
     """What the journal holds while a commit touches the host: its record and the documents it is about to change."""
 
     commit_id: str

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from doorward.host.files import sync_directory
 from doorward.host.ownership import open_own
@@ -25,8 +26,7 @@ from doorward.store.vault import KEY_BYTES, Vault, VaultError
 DATABASE, KEY, NEXT = "doorward.db", "data.key", "data.key.next"
 
 
-@dataclass(frozen=True, slots=True)
-class Rotated:
+class Rotated(Struct, frozen=True):
     """What a rotation put under the new key."""
 
     secrets: int

@@ -6,11 +6,11 @@ import base64
 import hmac
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import structlog
+from msgspec.structs import replace
 
 from doorward.store.anchor import HistoryKey
 from doorward.store.commits import (

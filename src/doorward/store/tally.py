@@ -13,11 +13,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import msgspec
 import structlog
+from msgspec import Struct
 
 log = structlog.get_logger()
 
@@ -26,8 +26,7 @@ _MODULUS = 1 << (8 * _SUM_BYTES)
 _EVENTS = {"INSERT": ((1, "NEW"),), "DELETE": ((-1, "OLD"),), "UPDATE": ((-1, "OLD"), (1, "NEW"))}
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(Struct, frozen=True):
     """A table whose rows are counted. ``cells``: the columns that tell a row and its place; ``noun``: what messages call rows.
 
     ``sort``: a column by whose values they are counted apart. A column with a checksum stands for all that it covers, so that a

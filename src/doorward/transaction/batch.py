@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from doorward.transaction.candidate import Candidate
 from doorward.tree.jsontext import encode
@@ -13,8 +15,7 @@ from doorward.tree.references import NEW
 from doorward.tree.registry import Endpoint, Tree
 
 
-@dataclass(frozen=True, slots=True)
-class BatchChange:
+class BatchChange(Struct, frozen=True):
     """A write: its method and what it brings. ``strict``: unknown members of the body are problems."""
 
     method: Literal["DELETE", "POST", "PUT"]

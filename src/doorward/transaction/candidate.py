@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from msgspec import Struct
+
 from doorward.store.port import Edit
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Document, Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(Struct, frozen=True):
     """The committed configuration in effect: number and hash of its revision, and what it holds."""
 
     number: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 from typing import Annotated
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
@@ -52,8 +53,7 @@ class NothingToConfirmError(Exception):
     """No commit of the account awaits a confirmation."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommitOutcome:
+class CommitOutcome(Struct, frozen=True):
     """How a commit ended. ``is_replayed``: it was carried out for an earlier request with the same Idempotency-Key."""
 
     record: CommitRecord

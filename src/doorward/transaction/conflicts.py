@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.store.port import Store
 from doorward.transaction.candidate import Running
 from doorward.transaction.merge import MergeConflict
 
 
-@dataclass(frozen=True, slots=True)
-class ConflictingChange:
+class ConflictingChange(Struct, frozen=True):
     """A change by somebody else. ``author`` is "" and ``revision`` the running one where history does not tell."""
 
     author: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from doorward.store.port import Edit
@@ -18,8 +19,7 @@ from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Document, Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Collision:
+class Collision(Struct, frozen=True):
     """A place that somebody else changed too. ``path`` is its href with ``#`` and the place in the body."""
 
     place: Place
@@ -40,8 +40,7 @@ class MergeConflict(Exception):
         super().__init__(", ".join(collision.path for collision in collisions))
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
+class Merged(Struct, frozen=True):
     """What would run: the whole configuration, and the documents in which it differs from the running one."""
 
     snapshot: Snapshot
@@ -122,8 +121,7 @@ def _edit(place: Place, before: Snapshot, after: Snapshot) -> Edit:
     return Edit(place, old.stored if old else None, new.stored if new else None, (after if new else before).position(place))
 
 
-@dataclass(frozen=True, slots=True)
-class _Three:
+class _Three(Struct, frozen=True):
     """One document before, and as two people made it."""
 
     base: Document

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from doorward.store.port import CommitRecord, Past, StoredRecord
 from doorward.tree.times import now
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """Who asks for a commit, and with what. ``account`` is the key of the account that asks, "" for the appliance itself.
 
     ``confirm_seconds``: goes back after that many seconds unless confirmed. ``records`` are written together

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.configuration.local_services import admin_web
 from doorward.configuration.management import accounting, change_approval
@@ -26,8 +27,7 @@ from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class CommitReport:
+class CommitReport(Struct, frozen=True):
     """What a commit would do: host actions, all problems and warnings, what was merged, and who has to accept it."""
 
     merged: Merged

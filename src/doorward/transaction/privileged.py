@@ -9,7 +9,8 @@ brings it back, by a restore.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.store.port import Edit, Store
 from doorward.transaction.candidate import Candidate
@@ -25,8 +26,7 @@ REQUIRED = "privilege_required"
 """The code of problems that only those have who may not do everything."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committer:
+class Committer(Struct, frozen=True):
     """On whose behalf a configuration is changed.
 
     ``account`` is the key of the account; ``everything``: whether it may do everything, as the node itself may.
@@ -72,8 +72,7 @@ def may_use(tree: Tree, store: Store, running: Snapshot, use: Use, account: str)
     return any(use.towards.within(other) for owner in owners for other in _towards(tree, running, owner, target.href))
 
 
-@dataclass(frozen=True, slots=True)
-class _Secrets:
+class _Secrets(Struct, frozen=True):
     """The secrets of one change."""
 
     tree: Tree

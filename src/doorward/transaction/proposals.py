@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from doorward.configuration.management.change_approval import PATH, ApprovalRule, rules_for, settings
 from doorward.store.port import SEALED_PROPOSAL, CommitRecord, DamagedRecordError, Edit, Store, StoredRecord

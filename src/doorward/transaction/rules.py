@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from doorward.store.port import Edit
 from doorward.transaction.claims import port_conflicts
@@ -20,8 +22,7 @@ _BY_TIME = {"expired", "not_yet_valid"}
 """Codes of what time alone brings about, or a clock that is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """What the rules found: problems prevent a commit, warnings don't. Every one has its ``path``."""
 
     problems: tuple[Problem, ...]

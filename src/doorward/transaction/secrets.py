@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Protocol
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from doorward.store.port import Edit, Secret, Store

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from doorward.configuration import passwords, x509
 from doorward.configuration._setup import Certificates, Clock, FirstSettings, Mailing, Network

@@ -6,8 +6,9 @@ What counts as a place, and what changes whole, is for the shape of the body to 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from doorward.tree.shapes import FREE, Shape
 
@@ -27,8 +28,7 @@ class Missing:
 MISSING = Missing()
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One place that differs. ``old`` or ``new`` is MISSING where there is none; for ``reorder`` they are the orders."""
 
     kind: Kind

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
+from msgspec import Struct
 from pydantic import TypeAdapter
 
 M = TypeVar("M")
@@ -23,8 +23,7 @@ class Described(Protocol[M_co]):
         """Return the model of a stored body."""
 
 
-@dataclass(frozen=True)
-class At(Generic[M]):
+class At(Struct, Generic[M], frozen=True, dict=True):
     """The bodies at a path, for modules that can't import the declaration there, since it is built on them."""
 
     path: str

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from doorward.tree.jsontext import encode
@@ -18,8 +19,7 @@ from doorward.tree.references import Reference
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Towards:
+class Towards(Struct, frozen=True):
     """One destination as it stands in a body. ``fixed`` must stay as it is; of ``lists`` elements may only go."""
 
     fixed: bytes = b""
@@ -68,8 +68,7 @@ class Bound(BaseModel):
         return _NOWHERE if self.destination is None else self.destination.of(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """One use of a secret: where it stands in the body, the reference, and to whom it goes."""
 
     at: Path

@@ -7,10 +7,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from doorward.tree.problems import InvalidBody, Problem, pointer
 
@@ -124,8 +124,7 @@ _EXPLAINED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Inspection:
+class _Inspection(Struct, frozen=True):
     """Finds what the parser lets through: nesting and width beyond the limit, members twice, lone surrogates.
 
     ``duplicates`` and ``surrogates`` say whether there can be any.

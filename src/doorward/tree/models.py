@@ -7,9 +7,9 @@ the places of errors again.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, Union, get_args
 
+from msgspec import Struct
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -97,8 +97,7 @@ ON, OFF = tag_of("on"), tag_of("off")
 """The tags of a block that is on, and of one that is off and hides its members."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variants:
+class Variants(Struct, frozen=True):
     """Annotation of a union of bodies whose member ``by`` ("selection" or "type") names the variant.
 
     ``Address = Annotated[FqdnAddress | IpAddress, Variants("selection")]``. Each variant declares that member as a ``Literal``
@@ -120,8 +119,7 @@ class Variants:
         return handler.generate_schema(_tagged_union(members, tag, {"by": self.by, "allowed": allowed}))
 
 
-@dataclass(frozen=True, slots=True)
-class Switched:
+class Switched(Struct, frozen=True):
     """Annotation of ``Block | Off``: ``{"enabled": true, ...}`` as the block declares it, or ``{"enabled": false}``."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -148,8 +146,7 @@ class Off(Body):
     enabled: Literal[False] = Field(description="Switched off; the other members are not shown.")
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(Struct, frozen=True):
     """Annotation of a member that follows from others: shown on read; on write accepted whatever it holds, and ignored.
 
     What does not fit is read as ``default``; the ``make`` of the node fills in what is true.
@@ -173,8 +170,7 @@ class Derived:
         return hash(Derived)
 
 
-@dataclass(frozen=True, slots=True)
-class Elements:
+class Elements(Struct, frozen=True):
     """Annotation of a list: its largest length, and what must differ between elements.
 
     Unlike pydantic's own constraints it reports a bad length, bad elements and duplicates together. ``unique`` maps a

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
@@ -18,8 +18,7 @@ from doorward.tree.references import HINTS
 _ID = re.compile(r"[a-z0-9_-]{1,64}\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(Struct, frozen=True):
     """Annotation of a ``dict[str, T]``: an ordered map with at most ``most`` entries.
 
     The validated value is a dict in the given order. Reports a wrong ``@order`` (code ``order``), bad ids (``format``) and

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from msgspec import Struct
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -92,8 +93,7 @@ class Reference(Generic[M]):
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class RefersTo:
+class RefersTo(Struct, frozen=True):
     """Annotation that makes a field a reference into the collection or store ``into``: its declaration, or its path.
 
     ``form`` is what is kept of a secret once this field owns it; ``plain`` references are never expanded on read.
@@ -144,8 +144,7 @@ class RefersTo:
         return {"key": value.text, "meta": {"href": value.href}}
 
 
-@dataclass(frozen=True, slots=True)
-class RefersToPart(RefersTo):
+class RefersToPart(RefersTo, frozen=True):
     """Annotation of a reference to a part of a singleton below the branch ``to``.
 
     ``steps`` are the names on the way, None where an id stands: ("interfaces", None, "addresses", None) takes

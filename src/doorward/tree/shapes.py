@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from msgspec import Struct, field
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -19,8 +19,7 @@ from doorward.tree.models import Elements, Switched, Variants
 from doorward.tree.references import RefersTo
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """The places of a body. Neither ``members`` nor ``entries``: it changes whole.
 
     ``members`` are those of an object, ``entries`` what stands in a map. ``free`` is a body of no known model: every object in it

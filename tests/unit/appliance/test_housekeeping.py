@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from pathlib import Path
 
+import msgspec.structs
 import pytest
 
 from doorward.appliance.areas import Areas
@@ -49,7 +49,7 @@ def test_metrics_tell_of_a_commit_on_trial_and_of_one_that_can_not_be_taken_back
         rig.confirmations.load()
         assert told() == [1, 0]
         assert rig.confirmations.pending is not None
-        rig.confirmations.pending = dataclasses.replace(rig.confirmations.pending, failure="half done")
+        rig.confirmations.pending = msgspec.structs.replace(rig.confirmations.pending, failure="half done")
         assert told() == [1, 1]
         rig.confirmations.confirm(rig.confirmations.pending)
         assert told() == [0, 0]

@@ -120,7 +120,7 @@ class FakeParts:
         return self.target
 
     def drill(self, target: Target, prepared: Prepared, drill: Drill, workdir: Path) -> Drill:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         self._use("drill")
         stored = self.target.content[prepared.name] == prepared.archive.read_bytes()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from doorward.cluster import connection
@@ -91,11 +92,11 @@ def test_refused_pairing_pins_nothing_and_tells_nothing(central_node: Running, n
     if why == "psk":
         psk = new_psk()
     if why == "expired":
-        central_node.handlers.accepted[node.id] = replace(accepted, life=PskLife(time.time()))
+        central_node.handlers.accepted[node.id] = dataclasses.replace(accepted, life=PskLife(time.time()))
     if why == "psk of another":
         psk = central_node.handlers.accept(Node.new(tmp_path))
     if why == "used":
-        central_node.handlers.accepted[node.id] = replace(
+        central_node.handlers.accepted[node.id] = dataclasses.replace(
             accepted, life=replace(accepted.life, pinned=bytes(32), pinned_at=time.time())
         )
     began = time.monotonic()
@@ -211,7 +212,7 @@ def a_call(certificate: bytes, path: str) -> Call:
 def test_a_call_is_refused_for_what_is_wrong_with_it(
     central_node: Running, node: Node, why: str, status: int, code: str, close: bool
 ) -> None:
-    peer = replace(node.peer(), removed=why == "removed")
+    peer = dataclasses.replace(node.peer(), removed=why == "removed")
     central_node.channel.trust([] if why == "nobody" else [peer])
     call = a_call(peer.certificate, "elsewhere" if why == "elsewhere" else "revision")
     with pytest.raises(CallRefusedError) as refused:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from doorward.cluster.keys import NodeKey, fingerprint
 from doorward.cluster.pairing import (
@@ -168,9 +169,9 @@ def test_every_refusal_looks_the_same(node: NodeKey, central: PairedCentral, mid
     other = asked(PairingAttempt(PSK, NODE_ID, middle, central.fingerprint))
     cases: dict[str, tuple[PairRequest, Acceptance | None, bool]] = {
         "not accepted": (request, None, False),
-        "psk of another node": (request, replace(ACCEPTED, node_id=uuid4()), False),
-        "expired": (request, replace(ACCEPTED, life=PskLife(NOW)), False),
-        "another psk": (request, replace(ACCEPTED, psk=new_psk()), True),
+        "psk of another node": (request, dataclasses.replace(ACCEPTED, node_id=uuid4()), False),
+        "expired": (request, dataclasses.replace(ACCEPTED, life=PskLife(NOW)), False),
+        "another psk": (request, dataclasses.replace(ACCEPTED, psk=new_psk()), True),
         "mac altered": (msgspec.structs.replace(request, mac=bytes(32)), ACCEPTED, True),
         "nonce altered": (msgspec.structs.replace(request, nonce=bytes(32)), ACCEPTED, True),
         "version altered": (msgspec.structs.replace(request, version="2.0"), ACCEPTED, True),
@@ -179,7 +180,7 @@ def test_every_refusal_looks_the_same(node: NodeKey, central: PairedCentral, mid
         "no certificate": (msgspec.structs.replace(request, certificate=b"\x30\x03abc"), ACCEPTED, True),
         "another node pinned": (
             request,
-            replace(ACCEPTED, life=replace(ACCEPTED.life, pinned=middle.fingerprint, pinned_at=NOW)),
+            dataclasses.replace(ACCEPTED, life=dataclasses.replace(ACCEPTED.life, pinned=middle.fingerprint, pinned_at=NOW)),
             True,
         ),
     }
@@ -203,16 +204,19 @@ def test_key_must_be_held_even_by_who_knows_the_psk(node: NodeKey, central: Pair
 def test_other_release_is_told_to_who_proved_himself_only(node: NodeKey, central: PairedCentral) -> None:
     request = asked(PairingAttempt(PSK, NODE_ID, node, central.fingerprint), version="2.0")
     assert refusal(central, request, ACCEPTED).code == "version_mismatch"
-    assert refusal(central, request, replace(ACCEPTED, psk=new_psk())).code == "not_accepted"
+    assert refusal(central, request, dataclasses.replace(ACCEPTED, psk=new_psk())).code == "not_accepted"
 
 
 def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, central: PairedCentral) -> None:
     request = asked(PairingAttempt(PSK, NODE_ID, node, central.fingerprint))
     life = replace(ACCEPTED.life, pinned=fingerprint(request.certificate), pinned_at=NOW)
-    pinned = replace(ACCEPTED, life=life)
+    pinned = dataclasses.replace(ACCEPTED, life=life)
     central.answer(request, pinned, NOW + REPEAT_SECONDS - 1)
     assert refusal(central, request, pinned, NOW + REPEAT_SECONDS).code == "not_accepted"
-    assert refusal(central, request, replace(pinned, life=replace(life, until=NOW + 5)), NOW + 5).code == "not_accepted"
+    assert (
+        refusal(central, request, dataclasses.replace(pinned, life=dataclasses.replace(life, until=NOW + 5)), NOW + 5).code
+        == "not_accepted"
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from doorward.events.clock import TimeWatch
 from doorward.host.time_status import ClockStatus, DaemonStatus, SourceStatus, TimeStatus, ZoneStatus

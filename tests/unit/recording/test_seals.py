@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from doorward.proxy.control.stamping import local_stamp
 from doorward.recording.reader import TrailReader

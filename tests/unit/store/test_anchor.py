@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from doorward.store.anchor import NAME, Anchor, HistoryKey, HistoryKeyError, anchors_in
 from doorward.store.sqlite import SqliteStore

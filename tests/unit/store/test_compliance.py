@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from doorward.store.history import past
 from doorward.store.port import Confirmation, Edit, Intent, Secret, StaleHeadError, StoreDamagedError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from doorward.events.mail import Mail
@@ -106,7 +108,7 @@ def test_values_come_back_as_they_were_put(open_store: Callable[[], Store]) -> N
     again = things(open_store())
     assert again.find() == made[::-1]
     assert (again.get("a"), again.get("c")) == (made[0], None)
-    again.put(replace(made[0], color="green"))
+    again.put(dataclasses.replace(made[0], color="green"))
     assert [one.color for one in again.find()] == ["red", "green"]
     again.remove("b", "c")
     assert [one.id for one in again.find()] == ["a"]

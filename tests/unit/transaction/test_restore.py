@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from argon2 import PasswordHasher
+from msgspec.structs import replace
 
 from doorward.store.port import Edit, Revision
 from doorward.transaction.candidate import Candidate

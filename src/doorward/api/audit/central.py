@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from doorward.api.audit.parameters import MAX_REACHED, ListRequest, filter_of
 from doorward.api.audit.service import AuditService, sessions_of
@@ -43,8 +42,7 @@ Away = tuple[tuple[str, str], ...]
 """Nodes that did not answer: id and name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Founds:
+class Founds(Struct, frozen=True):
     """Sessions of all nodes; ``matching``: how many there are in all."""
 
     founds: list[Found]
@@ -52,8 +50,7 @@ class Founds:
     away: Away
 
 
-@dataclass(frozen=True, slots=True)
-class _Gathered:
+class _Gathered(Struct, frozen=True):
     """The answers of nodes, this one first."""
 
     answers: dict[str, Any]

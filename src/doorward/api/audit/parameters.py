@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Final
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from doorward.api import errors
 from doorward.api.audit.service import refused_query
@@ -46,16 +47,14 @@ _REPEATED: Final[tuple[str, ...]] = ("q", "content", "start", "end", "sort", "fo
 _FIRST_FIELDS = frozenset(name.split(".")[0] for name in FIELDS) | {"alerts", "analytics", "channels", "events", "indexing"}
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """A part of a list."""
 
     limit: int = MAX_LIMIT
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ListRequest:
+class ListRequest(Struct, frozen=True):
     """What a list is asked for. ``given``: parameters that each page repeats."""
 
     condition: Condition

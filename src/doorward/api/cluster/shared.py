@@ -6,9 +6,10 @@ Writes belong to the caller's transaction, as those of the configuration do, and
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import Field, TypeAdapter
 
 from doorward.api.bodies import EMPTY
@@ -53,8 +54,7 @@ class ClusterView(Protocol):
         """Return since when Central Management has not answered (UTC text); None while it does, or where there is none."""
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What the resources below ``/api/cluster`` share."""
 
     tree: Tree

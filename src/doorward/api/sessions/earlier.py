@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from doorward.recording.replay import moments
 from doorward.sessions.catalogue.port import NotLiveError, ShownEvent
@@ -22,8 +23,7 @@ LOOKS: Final = 20
 _NOTHING: Final[tuple[ShownEvent, ...]] = ()
 
 
-@dataclass(frozen=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """The trail of a session, as far as it was written, and one of its channels."""
 
     trails: Trails

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from doorward.access.rights import Allowed, always
 
 Scope = Literal["configuration", "system"]
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveSource:
+class ArchiveSource(Struct, frozen=True):
     """Where the archive is: the key of an upload, or its name on the target of the selected policy."""
 
     selection: Literal["upload", "target"]

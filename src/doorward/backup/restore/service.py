@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
 import structlog
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from doorward.access.logins import Logins
 from doorward.areas.threads import HEAVY, StoppedError, call_remote

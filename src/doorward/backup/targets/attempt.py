@@ -8,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from doorward.backup.failure import BackupError
 from doorward.tree.plaintext import plain
@@ -34,8 +35,7 @@ _MAX_WORDS, _MAX_LABEL = 250, 120
 _TICK_SECONDS = 0.1
 
 
-@dataclass(frozen=True)
-class TargetAttempt:
+class TargetAttempt(Struct, frozen=True):
     """What is the same for all work on one target.
 
     ``deadline``: a ``time.monotonic()`` value. ``stall``: seconds without progress. ``label``: the target for people.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class PathStatus:
+
+class PathStatus(Struct, frozen=True):
     """What is known of a path. ``size`` in bytes."""
 
     mode: int

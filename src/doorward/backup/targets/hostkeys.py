@@ -6,8 +6,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.targets.attempt import TargetAttempt, reach
@@ -21,8 +22,7 @@ _SECONDS = 30.0
 _SCAN_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class ScannedHostKeys:
+class ScannedHostKeys(Struct, frozen=True):
     """What a server shows: keys as ``type base64``. None when ``code`` and ``message`` say why."""
 
     keys: tuple[str, ...] = ()

@@ -9,10 +9,11 @@ import importlib
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
+
+from msgspec import Struct
 
 from doorward.backup.targets.attempt import Secret, Step, TargetAttempt, unknown
 from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING, MAX_MANIFEST
@@ -23,8 +24,7 @@ STALL_SECONDS = 120.0
 """How long nothing may move."""
 
 
-@dataclass(frozen=True, slots=True)
-class TargetFile:
+class TargetFile(Struct, frozen=True):
     """A file on the target. ``size`` in bytes, ``modified`` in seconds since the epoch, None where the target has none."""
 
     name: str

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from doorward.backup.failure import BackupError, on_this_node
 from doorward.backup.targets.attempt import Secret, unknown
 from doorward.backup.targets.port import Target, describe, open_target
@@ -22,8 +24,7 @@ SECONDS = 45.0
 _STALL_SECONDS = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(Struct, frozen=True):
     """A step of a check."""
 
     step: str

@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from msgspec import Struct
 
 from doorward.backup.targets.attempt import TargetAttempt
 from doorward.host import unprivileged
@@ -25,8 +26,7 @@ HOME = "/nonexistent"
 """The home directory of the programs: they have no settings of anybody's."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramResult:
+class ProgramResult(Struct, frozen=True):
     """How a program ended: exit code (negative: a signal), and the beginning of what it said."""
 
     code: int

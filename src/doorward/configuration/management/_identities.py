@@ -6,13 +6,13 @@ import datetime as dt
 import ipaddress
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from msgspec import Struct
 
 from doorward import BUILD_DATE
 from doorward.configuration.x509 import NewCertificate
@@ -56,8 +56,7 @@ _USAGES: dict[Role, dict[str, bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Authority:
+class _Authority(Struct, frozen=True):
     """Who signs: its name, its private key, and from when to when what it signs is good."""
 
     name: x509.Name

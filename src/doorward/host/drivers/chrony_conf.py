@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 CONF: Final = "/etc/chrony/chrony.conf"
 """Host path of the daemon's own configuration, written by the driver."""
@@ -30,8 +31,7 @@ def _trusted(root: str = "") -> str:
     return "".join(f"ntstrustedcerts {slot} {root}{authority_path(slot)}\n" for slot in range(1, MAX_SERVERS + 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Real paths (as chronyd and chronyc see them) and the daemon's options.
 
     `options` go to chronyd after its name; `directories` are made (0755) ahead of a start, `run` (0700) with them;

@@ -11,9 +11,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
+
+from msgspec import Struct
 
 from doorward.host import unprivileged
 from doorward.host.drivers.openpgp import OpenPgpCertificate, listed
@@ -156,8 +157,7 @@ class DiskFull(HostError):
     """There is no space for what gpg writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Packets:
+class Packets(Struct, frozen=True):
     """How a file is encrypted: the ids of the keys it was encrypted to, and whether a password opens it."""
 
     key_ids: tuple[str, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,16 +34,14 @@ _USE: Final = 0x01
 _NO_ARP: Final = 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class FoundNic:
+class FoundNic(Struct, frozen=True):
     """A device by its name, and its addresses by VLAN tag; 0 is untagged."""
 
     device: str
     addresses: tuple[tuple[int, tuple[Interface, ...]], ...] = ((0, ()),)
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkDevice:
+class NetworkDevice(Struct, frozen=True):
     """A device: its number and name, and for a VLAN the number of the device below it and the tag."""
 
     index: int
@@ -101,8 +100,7 @@ def _is_nic(message: Any) -> bool:
     return message["ifi_type"] == _ETHERNET and kind not in _MADE_BY_OTHERS and not message.get_attr("IFLA_MASTER")
 
 
-@dataclass(frozen=True, slots=True)
-class KernelRoute:
+class KernelRoute(Struct, frozen=True):
     """A route of the main table to the network `target`: by a gateway or not, through the device with a number."""
 
     target: str

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
+
 _ESCAPE: Final = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _VOID: Final = frozenset({"r", "i", "d", "n"})
 """Validities of keys that will never be of use."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True):
     """A primary key or a subkey. ``validity`` as gpg tells it: r revoked, e expired, i invalid; times are Unix times."""
 
     id: str

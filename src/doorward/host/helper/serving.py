@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from msgspec import Struct
 
 from doorward.host.errors import HostError, HostRefusedError, os_reason
 from doorward.host.files import FileEntry
@@ -39,8 +40,7 @@ _CREDENTIALS = struct.Struct("3i")
 _log = structlog.stdlib.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """Who may ask (``users``, by number), for what, and the command that starts session workers, if this helper has one.
 
     ``check`` and ``check_touched`` raise HostError for what is not permitted.

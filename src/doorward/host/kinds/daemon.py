@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+from msgspec import Struct
 from typing_extensions import override
 
 from doorward.host.errors import HostError
@@ -55,8 +55,7 @@ class Driver(Protocol):
         """Whether its configuration is not ours any more, or whom it trusts changed since its start; a restart puts it right."""
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonState:
+class DaemonState(Struct, frozen=True):
     """What `observe` found: whether it ran and what it used (normalised)."""
 
     running: bool

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from msgspec import Struct
 from typing_extensions import override
 
 from doorward.host.errors import HostError
@@ -24,8 +24,7 @@ D = TypeVar("D", bound=DeviceResource)
 """What stands on a device."""
 
 
-@dataclass(frozen=True, slots=True)
-class Addressing:
+class Addressing(Struct, frozen=True):
     """What a device has: addresses, and in the driver's own form the routes through it."""
 
     addresses: frozenset[str]

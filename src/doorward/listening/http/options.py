@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 HEAD_LIMIT = 16 << 10
 """Bytes of request line and header fields (protocol, section 12), and of what stands around and behind a chunked body."""
@@ -59,8 +60,7 @@ class FastApplication(Protocol):
         """Return the whole response, where one is at hand; None: the request goes to the application."""
 
 
-@dataclass(frozen=True, slots=True)
-class Errors:
+class Errors(Struct, frozen=True):
     """What is said where no application can: in the shape that clients of the service know."""
 
     malformed: Callable[[], bytes]
@@ -73,8 +73,7 @@ def _nothing() -> None:
     """Stand for what a service has no need of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpOptions:
+class HttpOptions(Struct, frozen=True, kw_only=True):
     """What differs from service to service."""
 
     errors: Errors

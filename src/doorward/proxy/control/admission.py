@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from doorward.proxy.control.connections import Connections, ResolvedPolicy
 from doorward.proxy.control.failures import Failures
@@ -20,8 +21,7 @@ from doorward.sessions.channels import Asked, Circumstances, matches
 _FRESH_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why a connection becomes no session: in a word for figures, in words for the client."""
 
     reason: str

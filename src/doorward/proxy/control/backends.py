@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar
+
+from msgspec import Struct
 
 from doorward.access.accounts import Account
 from doorward.access.directory import Directory, DirectoryError, DirectoryUser
@@ -34,8 +35,7 @@ class BackendError(Exception):
     """It can't be found out who it is: a server does not answer, or is not who it should be. The message is for the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """One more question. ``state`` comes back with the answer; ``echo``: the answer may be shown."""
 
     text: str
@@ -180,8 +180,7 @@ class RadiusUsers:
         return Person(user)
 
 
-@dataclass(frozen=True)
-class Backends:
+class Backends(Struct, frozen=True):
     """Makes the backend of a connection policy. ``node``: what the gateway is called towards RADIUS servers."""
 
     secret: Secret

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.access.directory import authority_of
 from doorward.configuration import x509
@@ -17,16 +18,14 @@ from doorward.transaction.candidate import Running
 from doorward.tree.snapshot import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """A certificate in PEM, with its chain, and the key of the secret that is its private key."""
 
     certificate: str
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sealing:
+class Sealing(Struct, frozen=True):
     """How trails are sealed. ``signer`` None: not signed. ``url`` None: ``authority``, the node's own, makes time stamps."""
 
     signer: Identity | None = None
@@ -36,8 +35,7 @@ class Sealing:
     policy_oid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedPolicy:
+class ResolvedPolicy(Struct, frozen=True):
     """A connection policy as it is at a moment. ``directory_authority``: who must have signed the directory, in PEM."""
 
     policy: ConnectionPolicy

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
+from msgspec import Struct
 
 from doorward import __version__
 from doorward.access.accounts import Account, account_in
@@ -54,8 +54,7 @@ THREADS = 16
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What control is given. ``authenticate`` judges name and password of an account; ``node`` is the id of this node."""
 
     running: Callable[[], Running]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerFigures:
+class WorkerFigures(Struct, frozen=True):
     """One worker. ``memory``: bytes; ``lag``: milliseconds by which its recording is behind."""
 
     sessions: int
@@ -15,8 +15,7 @@ class WorkerFigures:
     lag: int
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """How sessions are doing at a moment. Bytes are those of running sessions, from servers and from clients."""
 
     sessions: int = 0

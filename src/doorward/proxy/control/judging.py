@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.proxy.control import proofs
 from doorward.proxy.control.notices import Notices
@@ -15,8 +16,7 @@ MAX_LINE = 24_576
 """Characters of a public key."""
 
 
-@dataclass(frozen=True)
-class Judge:
+class Judge(Struct, frozen=True):
     """Knows the trusted keys, and learns new ones where the policy says so."""
 
     host_keys: TrustedHostKeys

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from asyncssh import SSHKey
@@ -40,8 +41,7 @@ class UnusableKeyError(Exception):
     """A key or certificate proves nothing. The message says why, for the log."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShownKey:
+class ShownKey(Struct, frozen=True):
     """A key that a client or server shows, read. ``certificate`` None: it is a plain key."""
 
     algorithm: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.proxy import messages
 from doorward.proxy.control import rows
@@ -40,8 +41,7 @@ Report = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Reports:
+class Reports(Struct, frozen=True):
     """Takes reports. ``blame`` counts a login that a target refused against the address."""
 
     catalogue: Catalogue

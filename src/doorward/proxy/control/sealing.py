@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from msgspec import Struct
+from msgspec.structs import replace
 
 from doorward.proxy import messages
 from doorward.proxy.control.backends import run
@@ -24,8 +25,7 @@ CHAIN_SIZE = 32
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class TrailSealer:
+class TrailSealer(Struct, frozen=True):
     """Signs what workers bring. ``secret`` returns private keys by the keys of their certificates."""
 
     secret: Secret

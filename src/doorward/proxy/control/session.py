@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from msgspec import Struct
+
 from doorward.proxy.control.connections import ResolvedPolicy
 from doorward.proxy.control.ports import WorkerLink
 from doorward.proxy.messages import PipeMessage
@@ -47,8 +49,7 @@ class Phase(IntEnum):
     ENDED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class LoginProof:
+class LoginProof(Struct, frozen=True):
     """What somebody logged in with: its removal ends the session. Kept with the row; never a secret itself.
 
     ``kind``: ``password``, ``public_key`` or ``authority``; ``of``: the key of the secret, the public key, that of the authority
@@ -59,8 +60,7 @@ class LoginProof:
     of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(Struct, frozen=True):
     """Who logged in at the gateway."""
 
     name: str = ""
@@ -68,8 +68,7 @@ class Person:
     proofs: tuple[LoginProof, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """The target of a session: where it was found, and who the user is there."""
 
     name: str

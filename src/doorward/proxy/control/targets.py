@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import structlog
+from msgspec import Struct
 
 from doorward.access.directory import DirectoryError
 from doorward.configuration.ssh._connections import Fixed, FixedSource, Inband
@@ -42,8 +41,7 @@ class NotSaidError(Exception):
     """The client named no server, and may be asked."""
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(Struct, frozen=True):
     """Finds targets. ``connections`` says what this node takes itself: nobody is sent back to where it came from."""
 
     connections: Connections

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from doorward.proxy.ssh.wire.errors import ProtocolViolationError
 from doorward.proxy.ssh.wire.fields import Fields
@@ -22,8 +23,7 @@ _PROGRAMS = (ChannelType.SHELL, ChannelType.EXEC, ChannelType.SCP, ChannelType.S
 _LISTENING = {"": "0.0.0.0", "*": "0.0.0.0", "localhost": "127.0.0.1"}  # noqa: S104 - what these names mean (RFC 4254, 7.1)
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What is decided: the rule that allows, or None. ``type``: as rules call it; ``facts``: what was asked for."""
 
     rule: ChannelRule | None

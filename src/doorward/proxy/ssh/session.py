@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.proxy import messages
 from doorward.proxy.ssh.dialogue import RefusedError
@@ -30,8 +31,7 @@ AUTH_FAIL = "AUTH_FAIL"
 FAIL = "FAIL"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a session was. ``verdict``: ACCEPT, AUTH_FAIL, FAIL or what ended it; bytes of data from the server and the client."""
 
     verdict: str

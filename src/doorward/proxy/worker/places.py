@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 SOCKET = ".sock"
 _PRIVATE, _SHARED = 0o700, 0o2770
 """What is made in a shared directory belongs to its group."""
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """``sockets``: a directory of mode 0700 with a socket for each worker; ``trails``: the directory of trails and journals."""
 
     sockets: Path

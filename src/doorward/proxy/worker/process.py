@@ -8,11 +8,11 @@ import signal
 import socket
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, assert_never
 
 import structlog
+from msgspec import Struct, field
 
 from doorward.areas.resident import resident_bytes
 from doorward.proxy import messages
@@ -31,8 +31,7 @@ LOOK_SECONDS: Final = 1.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(Struct, frozen=True):
     """What a worker is started with. ``users``: who may speak to it, beside the user that it runs as and root."""
 
     places: Places

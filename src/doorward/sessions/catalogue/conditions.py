@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+
+class Condition(Struct, frozen=True):
     """A condition over the table of sessions. Its text never holds anything that came from outside."""
 
     sql: str

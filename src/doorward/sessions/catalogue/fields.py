@@ -8,10 +8,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 from doorward.sessions.catalogue.tables import SHIFT
 
@@ -28,8 +29,7 @@ class FieldKind(StrEnum):
     FLAG = "flag"
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A field. ``sql`` is an expression over the table of sessions. ``is_list``: the wire shows a list of one."""
 
     name: str

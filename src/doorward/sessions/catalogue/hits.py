@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Final
 
 import msgspec
 import zstandard
+from msgspec import Struct
 
 from doorward.sessions.catalogue.conditions import Condition
 from doorward.sessions.catalogue.query import parsed
@@ -22,8 +22,7 @@ _BEGIN, _END = "\x02", "\x03"
 _unpack = msgspec.msgpack.Decoder(list[IndexLine]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Struct, frozen=True):
     """A line with a word that was looked for. ``at``: ms since the session began; ``marks``: begin and end of each word."""
 
     channel: int

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, DownloadRow, EventRow
 
 
-@dataclass(frozen=True, slots=True)
-class ItemRange:
+class ItemRange(Struct, frozen=True):
     """Which items. ``number``: that one alone, where it is given."""
 
     limit: int

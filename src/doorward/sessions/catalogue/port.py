@@ -7,8 +7,9 @@ events and lines of text by what they are and when. Times never go back within a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, EventRow, Facts, IndexLine, SessionEnd, SessionRow
 
@@ -64,8 +65,7 @@ class Catalogue(Protocol):
         """Return the row of a session. Reads; blocks for a moment."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveSession:
+class LiveSession(Struct, frozen=True):
     """How a session is doing. ``activity``: ms since 1970 of the last byte; ``watchers``: names of who follows it."""
 
     key: str
@@ -79,8 +79,7 @@ class LiveSession:
     watchers: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class ShownEvent:
+class ShownEvent(Struct, frozen=True):
     """Something a viewer sees: an event of an asciicast. ``at``: ms since the session began.
 
     ``code``: ``o`` output, ``r`` size (``80x24``), ``m`` marker, ``x`` end. The first of a channel is ``r``, then ``o`` with a

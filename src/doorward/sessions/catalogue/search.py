@@ -7,11 +7,11 @@ import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from doorward.sessions.catalogue.conditions import Condition
 from doorward.sessions.catalogue.fields import Field, FieldKind
@@ -28,8 +28,7 @@ _BUCKET = 900_000
 """Milliseconds; the offset of every time zone is a multiple of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A session as it was found."""
 
     id: int
@@ -40,8 +39,7 @@ class Found:
     """The node that has it; "": this one."""
 
 
-@dataclass(frozen=True, slots=True)
-class SortOrder:
+class SortOrder(Struct, frozen=True):
     """How a list is sorted; the id decides between equals."""
 
     fields: tuple[tuple[Field, bool], ...]
@@ -54,8 +52,7 @@ class SortOrder:
         return ", ".join([*parts, "id DESC" if self.fields and self.fields[0][1] else "id"])
 
 
-@dataclass(frozen=True, slots=True)
-class Frequent:
+class Frequent(Struct, frozen=True):
     """The most frequent values of a field: value, count, and the same of another field within it."""
 
     values: list[tuple[str | int | bool, int, list[tuple[str | int | bool, int]]]]

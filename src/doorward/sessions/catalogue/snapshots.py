@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import threading
 import time
 from array import array
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 LIFETIME: Final = 300.0
 """Seconds that a snapshot lives, and that each query adds."""
@@ -22,8 +24,7 @@ MAX_IDS: Final = 1_000_000
 """Sessions in one result."""
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotResult:
+class SnapshotResult(Struct, frozen=True):
     """Sessions in order, by their ids. Where there are several nodes, ``holders`` tells of each by its place in ``nodes``."""
 
     ids: array[int]
@@ -51,14 +52,14 @@ class SnapshotQuotaError(Exception):
         super().__init__(f"wait {seconds} s")
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Snapshot:
     account: str
     client: str
     ends: float
     last: Mapping[str, int]
     """The id of the last session that was there, of each node; "" is this one."""
-    results: dict[str, SnapshotResult] = field(default_factory=dict)
+    results: dict[str, SnapshotResult] = dataclasses.field(default_factory=dict)
 
 
 class Snapshots:

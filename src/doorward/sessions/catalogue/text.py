@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import zstandard
+from msgspec import Struct
 
 from doorward.sessions.catalogue.rows import IndexLine
 from doorward.sessions.catalogue.tables import SHIFT
@@ -34,8 +34,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[IndexLine]).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """Lines of one channel, in order."""
 
     id: int

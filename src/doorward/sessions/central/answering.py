@@ -6,13 +6,12 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import islice
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from doorward.sessions.audience import Audience
 from doorward.sessions.catalogue import hits, items, search
@@ -56,8 +55,7 @@ class UnknownFieldError(Exception):
     """A field that does not exist here, or that has no such bins."""
 
 
-@dataclass(frozen=True)
-class LocalSessions:
+class LocalSessions(Struct, frozen=True):
     """The sessions of this node. Blocks."""
 
     catalogue: SqliteCatalogue
@@ -84,8 +82,7 @@ class LocalSessions:
         return True
 
 
-@dataclass(frozen=True)
-class _Look:
+class _Look(Struct, frozen=True):
     """One look through the catalogue."""
 
     local: LocalSessions

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from msgspec import Struct
 from typing_extensions import override
 
 from doorward.sessions.audience import Audience
@@ -26,8 +26,7 @@ class NodeRefusedError(Exception):
         super().__init__(code)
 
 
-@dataclass(frozen=True, slots=True)
-class SearchedNode:
+class SearchedNode(Struct, frozen=True):
     """A node that is searched as well. ``name`` is fit to be shown."""
 
     id: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -129,10 +128,8 @@ def _clean(value: Any, name: str = "") -> Any:
             found = _facts(value)
         case Hit():
             found = _hit(value)
-        case msgspec.Struct():
-            found = type(value)(**{key: _clean(getattr(value, key), key) for key in value.__struct_fields__})
         case _:
-            found = type(value)(**{one.name: _clean(getattr(value, one.name), one.name) for one in fields(value)})
+            found = type(value)(**{key: _clean(getattr(value, key), key) for key in value.__struct_fields__})
     return found
 
 

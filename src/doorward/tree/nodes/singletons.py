@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from typing_extensions import override
 
 from doorward.tree.nodes.checks import located, not_supported, refuse, unknown_references
@@ -20,8 +22,7 @@ E = TypeVar("E")
 """The model of one element of a list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(Struct, frozen=True):
     """What a commit makes for an endpoint where the configuration needs it and nobody brought it: secrets of a store.
 
     ``store`` is the path of the store, ``make`` yields the public body and the text of each secret, ``body`` maps their keys to

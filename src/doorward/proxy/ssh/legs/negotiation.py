@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from doorward.proxy.ssh.wire.ciphers import CIPHERS
 from doorward.proxy.ssh.wire.errors import ExchangeError
@@ -18,8 +19,7 @@ MAX_NAMES = 500
 """Names in one list."""
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A KEXINIT. ``payload``: the whole message, which goes into the hash of the exchange."""
 
     payload: bytes
@@ -33,8 +33,7 @@ class Offer:
     """Whether the first message of the key exchange follows already."""
 
 
-@dataclass(frozen=True)
-class Agreement:
+class Agreement(Struct, frozen=True):
     """What was chosen. Pairs: from client to server, from server to client. ``code`` is empty where the cipher needs none."""
 
     kex: str

@@ -6,9 +6,9 @@ import asyncio
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 
 from asyncssh import SSHKey
+from msgspec import Struct
 
 from doorward.proxy.ssh.legs.client_leg import replace_host_keys
 from doorward.proxy.ssh.legs.host_keys import ServerKey, certificate_algorithm, key_algorithm
@@ -33,8 +33,7 @@ Sign = Callable[[bytes], Awaitable[bytes]]
 """Signs what RFC 4252, section 7 says; empty: there is no signature."""
 
 
-@dataclass(frozen=True)
-class LoginAttempt:
+class LoginAttempt(Struct, frozen=True):
     """What came of a try to log in. ``methods``: those that can go on."""
 
     is_done: bool

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from typing import Final
+
+from msgspec import Struct, field
 
 from doorward.proxy.messages import PipeMessage, Text
 
@@ -15,8 +16,7 @@ _LINE: Final = 16
 """What a line takes beside its characters."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """Something that viewers of a channel see: an asciicast code and its data. ``drawing``: the screen as it is now."""
 
     channel: int
@@ -26,8 +26,7 @@ class View:
     drawing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Back:
+class Back(Struct, frozen=True):
     """What the thread hands back to the event loop."""
 
     messages: list[PipeMessage] = field(default_factory=list)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct
 
 MAX_HELD: Final = 640
 """Bytes of a sequence that is not whole yet."""
@@ -36,8 +37,7 @@ class MarkKind(StrEnum):
     PRIMARY = "l"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A mark between two pieces of output."""
 
     kind: MarkKind

@@ -11,11 +11,11 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import structlog
+from msgspec import Struct
 
 from doorward.recording.journal import RESERVE_BYTES, SEGMENT_BYTES, Journal, RecordingFailedError
 
@@ -36,8 +36,7 @@ log = structlog.get_logger()
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """What a journal takes of the disk beforehand, in bytes: each of its two segments, and what is kept back."""
 
     segment: int = SEGMENT_BYTES

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR
+from msgspec import Struct
 
 from doorward.proxy.ssh.wire.authenticated import ChaCha, Gcm
 from doorward.proxy.ssh.wire.coded import Code, EncryptAndMac, EncryptThenMac
 from doorward.proxy.ssh.wire.protection import Opener, Sealer
 
 
-@dataclass(frozen=True)
-class Suite:
+class Suite(Struct, frozen=True):
     """A cipher: lengths of its key and initial vector."""
 
     key: int
@@ -26,16 +25,14 @@ class Suite:
     """Whether it needs a `Code`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Authenticating(Suite):
+class Authenticating(Suite, frozen=True):
     """A cipher that proves by itself that nobody changed anything."""
 
     make: Callable[[bytes, bytes], Gcm | ChaCha]
     coded = False
 
 
-@dataclass(frozen=True, slots=True)
-class Coded(Suite):
+class Coded(Suite, frozen=True):
     """A cipher beside a code."""
 
     make: Callable[[bytes, bytes], Cipher[CTR] | Cipher[CBC]]

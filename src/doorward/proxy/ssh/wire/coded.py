@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers import CipherContext
+from msgspec import Struct
 
 from doorward.proxy.ssh.wire.errors import IntegrityError
 from doorward.proxy.ssh.wire.protection import FORGED, HEAD, PLAIN, UINT32
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(Struct, frozen=True):
     """A message authentication code: its hash, length of key and code, and whether it comes after encryption."""
 
     digest: str

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from msgspec import structs
+from msgspec.structs import replace
 
 from doorward.proxy.ssh.legs.negotiation import agree, is_wrong_guess, make_offer, read_offer
 from doorward.proxy.ssh.wire.errors import ExchangeError, LegError
