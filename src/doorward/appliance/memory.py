@@ -6,11 +6,14 @@ What work leaves behind are cycles, which Python looks for late, and holes in th
 from __future__ import annotations
 
 import gc
+from itertools import chain, repeat
 
 from doorward.areas.area import Area
 from doorward.areas.resident import resident_bytes
 from doorward.areas.worker import Worker
 
+_SETTLED_SECONDS = 1.0
+"""After so long a start is over, its connections included."""
 _EVERY_SECONDS = 5.0
 _MAX_SECONDS = 40.0
 _MUCH = 16 << 20
@@ -25,7 +28,8 @@ class Memory(Area):
     def __init__(self) -> None:
         self._needed = resident_bytes()
         self._looks = 0
-        self._worker = Worker("memory", self._turn, delay=_EVERY_SECONDS)
+        self._turns = chain((self._settle,), repeat(self._turn))
+        self._worker = Worker("memory", self._take_turn, delay=_SETTLED_SECONDS)
 
     def start(self) -> None:
         """Begin."""
@@ -34,6 +38,17 @@ class Memory(Area):
     def stop(self) -> None:
         """End."""
         self._worker.stop()
+
+    def _take_turn(self) -> float:
+        return next(self._turns)()
+
+    def _settle(self) -> float:
+        """Give back what the start left behind. What it made stays, and later looks leave it out."""
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        _trim()
+        return _EVERY_SECONDS
 
     def _turn(self) -> float:
         """Give back what can be, again and again while much is held: the work that took it may still go on."""

@@ -69,7 +69,7 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
 
     def ready(address: str) -> None:
         log.info("serving", address=address, seconds=round(time.monotonic() - began, 3))
-        gc.freeze()  # what a start makes stays; later collections need not look at it
+        gc.freeze()  # what a start makes stays for now; the area of memory looks at it once, in peace
         gc.enable()
         say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
         notify("READY=1")

@@ -33,6 +33,25 @@ waits = [int(memory._turn()) for _ in range(31)]
 print(waits[0], *waits[-3:], len(pieces))
 """
 
+STARTED = """
+import gc
+import weakref
+from doorward.appliance.memory import Memory
+
+class Left: pass
+
+gc.disable()
+memory, left = Memory(), Left()
+left.itself = left
+there = weakref.ref(left)
+del left
+gc.freeze()
+gc.enable()
+gc.collect()
+print(there() is None)
+print(memory._take_turn(), there() is None, gc.get_freeze_count() > 0)
+"""
+
 
 def test_what_work_left_behind_is_given_back_also_where_it_was_at_work_at_the_first_look() -> None:
     before, held, waits, after, last = printed(LEFT_BEHIND)
@@ -44,6 +63,10 @@ def test_what_work_left_behind_is_given_back_also_where_it_was_at_work_at_the_fi
 
 def test_what_is_needed_for_long_is_looked_for_no_more() -> None:
     assert printed(NEEDED) == ["10 40 5 5 1000"]
+
+
+def test_what_a_start_left_behind_is_given_back_soon_after_it() -> None:
+    assert printed(STARTED) == ["False", "5.0 True True"]
 
 
 def printed(script: str) -> list[str]:
