@@ -180,7 +180,7 @@ def test_every_refusal_looks_the_same(node: NodeKey, central: PairedCentral, mid
         "no certificate": (msgspec.structs.replace(request, certificate=b"\x30\x03abc"), ACCEPTED, True),
         "another node pinned": (
             request,
-            dataclasses.replace(ACCEPTED, life=dataclasses.replace(ACCEPTED.life, pinned=middle.fingerprint, pinned_at=NOW)),
+            dataclasses.replace(ACCEPTED, life=replace(ACCEPTED.life, pinned=middle.fingerprint, pinned_at=NOW)),
             True,
         ),
     }
@@ -214,8 +214,7 @@ def test_pairing_may_be_repeated_while_its_answer_may_be_lost(node: NodeKey, cen
     central.answer(request, pinned, NOW + REPEAT_SECONDS - 1)
     assert refusal(central, request, pinned, NOW + REPEAT_SECONDS).code == "not_accepted"
     assert (
-        refusal(central, request, dataclasses.replace(pinned, life=dataclasses.replace(life, until=NOW + 5)), NOW + 5).code
-        == "not_accepted"
+        refusal(central, request, dataclasses.replace(pinned, life=replace(life, until=NOW + 5)), NOW + 5).code == "not_accepted"
     )
 
 
