@@ -90,27 +90,49 @@ async function segmented(): Promise<Recording> {
   return { ...index, source: { url, format: 'segmented', fetchOpts: { headers } }, commands };
 }
 
-/** The recording of an encrypted trail, opened with a key that stays here. */
-async function byKey(certificates: string[]): Promise<Recording> {
-  const { openedByKey, worded } = await import('./trail/asking');
-  const { shown, verdict } = await openedByKey(certificates, channel ? Number(channel) : null, async () => {
+/** The trail proven here, and opened where it needs a key, which stays here. The verdict is shown above the player. */
+async function proven(certificates: string[] | null) {
+  const { asked: ask, worded } = await import('./trail/asking');
+  const list = document.getElementById('verdict');
+  list?.replaceChildren();
+  const { shown, verdict } = await ask(certificates, channel ? Number(channel) : null, async () => {
     const answer = await fetch(`/api/audit/sessions/${session}/audit_trail`, { headers });
     if (!answer.ok) throw new Error(texts.key.fetch);
     return answer.arrayBuffer();
   });
-  const list = document.getElementById('verdict');
   for (const line of worded(verdict)) {
     const item = document.createElement('li');
     item.textContent = line;
     list?.append(item);
   }
   show('verdict');
+  return shown;
+}
+
+async function byKey(certificates: string[]): Promise<Recording> {
+  const shown = await proven(certificates);
   return { source: { data: shown.cast }, duration: shown.duration, idle: shown.idle, commands: () => Promise.resolve(shown.commands) };
+}
+
+/** Offer to prove a recording that is played without. */
+function offerProof(): void {
+  const button = document.querySelector<HTMLButtonElement>('#prove');
+  put('prove', texts.key.prove);
+  show('check');
+  button?.addEventListener('click', () => {
+    const offer = button.parentElement as HTMLElement;
+    offer.hidden = true;
+    proven(null)
+      .catch((error: unknown) => tell(error instanceof Error && error.message ? error.message : texts.replay.failed))
+      .finally(() => (offer.hidden = false));
+  });
 }
 
 async function recording(): Promise<Recording> {
   try {
-    return await segmented();
+    const found = await segmented();
+    offerProof();
+    return found;
   } catch (error) {
     const details = error instanceof RefusedError ? error.told.error?.details : undefined;
     if (details?.code === 'encrypted_trail') return byKey(details.certificates ?? []);

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from doorward.recording.keys import ContentKeys, in_clear, wrapped
 from doorward.recording.records import Record, RecordKind, encode_json, varint
+from doorward.recording.seals import Seal
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.writer import TrailWriter
 from doorward.sessions.catalogue.rows import ACCEPT, ChannelRow, EventRow, Facts, IndexLine, Peer, SessionEnd, SessionRow
@@ -79,8 +80,10 @@ def tell(catalogue: SqliteCatalogue, *sessions: SessionRow, **more: Any) -> None
     catalogue.writer.flush()
 
 
-def trail(records: Iterable[Record], certificates: Sequence[str] = ()) -> bytes:
-    """A trail, with keyframes; encrypted to certificates, if there are any."""
+def trail(
+    records: Iterable[Record], certificates: Sequence[str] = (), sealed: Callable[[int, bytes], Iterable[Seal]] | None = None
+) -> bytes:
+    """A trail, with keyframes; encrypted to certificates, if any. ``sealed``: seals by number and chain of the last frame."""
     keys, terminal = ContentKeys.fresh(), AvtTerminal(80, 24)
     assert keys.screen is not None
     assert keys.keystrokes is not None
@@ -95,6 +98,7 @@ def trail(records: Iterable[Record], certificates: Sequence[str] = ()) -> bytes:
         last = record.at
         if record.kind is RecordKind.OUTPUT:
             terminal.feed(record.data)
+    parts.extend(made.note(seal.as_note()) for seal in (sealed(made.frames, made.chain) if sealed else ()))
     parts.extend(made.close({"reason": "client", "verdict": ACCEPT}, last))
     return b"".join(parts)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -12,16 +15,53 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 from playwright.sync_api import Browser, Page, expect
 
+from doorward.proxy.control.stamping import local_stamp
+from doorward.recording.seals import Seal, signed
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.support.recorded import key_of, put_trail, row, shell, tell, trail
 from tests.system.browsing import Visits, accessible, chromium, visits
 from tests.system.served import Served, left_behind, served
-from tests.unit.recording.trails import identity
+from tests.unit.recording.trails import Key, identity, stamping_authority
 
 RSA, CURVE, DAMAGED = 901, 902, 903
 """Sessions whose trails only an auditor opens, by a key of either kind; the last one's was changed."""
+
+SEALED, RESEALED, BORROWED = 904, 905, 906
+"""Sessions whose trails everybody may open, with a seal each: signed and stamped; the same, but somebody changed its time; with a
+signature that is right, over a claim that came with it."""
+
+AT = "2026-11-29T10:00:30Z"
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """Who signs and stamps seals."""
+
+    signer: tuple[str, bytes, x509.Certificate, Key]
+    authority: tuple[str, str]
+
+    def sealed(self, number: int) -> bytes:
+        """A trail with a seal."""
+
+        def seal(frame: int, chain: bytes) -> list[Seal]:
+            _, _, certificate, key = self.signer
+            made = signed(frame, chain, AT, certificate, key)
+            if number == BORROWED:
+                builder = PKCS7SignatureBuilder().set_data(Seal(frame, "00" * 32, AT, b"").claim)
+                options = [PKCS7Options.Binary, PKCS7Options.NoCerts]
+                return [replace(made, signature=builder.add_signer(certificate, key, SHA256()).sign(Encoding.DER, options))]
+            made = replace(made, stamp=local_stamp(made.claim, *self.authority))
+            return [replace(made, at="2026-11-29T10:00:31Z") if number == RESEALED else made]
+
+        return trail(shell(20), (), seal)
+
+
+@pytest.fixture(scope="module")
+def sealer() -> Sealer:
+    return Sealer(identity("ec"), stamping_authority())
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +71,7 @@ def auditors() -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, auditors: dict[str, tuple[str, bytes]]) -> Iterator[Served]:
+def site(tmp_path_factory: pytest.TempPathFactory, auditors: dict[str, tuple[str, bytes]], sealer: Sealer) -> Iterator[Served]:
     directory = tmp_path_factory.mktemp("console")
     with served(directory / "state", directory) as found:
         catalogue = SqliteCatalogue(found.server.state / "sessions.db")
@@ -41,6 +81,9 @@ def site(tmp_path_factory: pytest.TempPathFactory, auditors: dict[str, tuple[str
                 made = made[:-500] + bytes([made[-500] ^ 1]) + made[-499:]
             path = put_trail(found.server.state / "trails", key_of(number), made)
             tell(catalogue, row(number, trail=path, recipients=("ab" * 32,)))
+        for number in (SEALED, RESEALED, BORROWED):
+            path = put_trail(found.server.state / "trails", key_of(number), sealer.sealed(number))
+            tell(catalogue, row(number, trail=path))
         catalogue.close()
         yield found
     assert left_behind(directory / "state") == []
@@ -162,3 +205,38 @@ def test_what_only_an_auditor_may_see_is_opened_in_the_browser(
     expect(page.get_by_text("Damaged: frame")).to_be_visible()
     page.locator(".ap-player").click()
     _screen(page, "second 0")
+
+
+def _prove(page: Page, *, signers: str = "", authorities: str = "") -> None:
+    """Have a recording proven with some certificates."""
+    page.locator("#prove").click()
+    for field, text in (("#key-signers", signers), ("#key-authorities", authorities)):
+        files = [{"buffer": text.encode(), "mimeType": "application/x-pem-file", "name": "c.pem"}] if text else []
+        page.locator(field).set_input_files(files)  # type: ignore[arg-type]
+    page.locator("#key-open").click()
+
+
+def test_seals_are_checked_in_the_browser_by_whom_the_reader_trusts(visit: Visits, sealer: Sealer) -> None:
+    page = visit("sessions")
+    own, authority = sealer.signer[0], sealer.authority[0]
+    page.goto(f"/console/replay.html?session={key_of(SEALED)}")
+    page.locator("#prove").click()
+    expect(page.get_by_label("Private key")).to_be_hidden()
+    assert accessible(page) == []
+    page.goto(f"/console/replay.html?session={key_of(SEALED)}")
+    verdict = page.locator("#verdict")
+    _prove(page)
+    expect(verdict).to_contain_text("1 seal fits its place, but who made it was not checked")
+    _prove(page, signers="no certificate")
+    expect(page.get_by_role("alert")).to_contain_text("holds none in PEM")
+    page.reload()
+    _prove(page, signers=own, authorities=authority)
+    expect(verdict).to_contain_text("1 seal holds by the certificates that you picked")
+    expect(verdict).to_contain_text("1 of them has a time stamp that is right.")
+    for others in ({"signers": identity("ec")[0]}, {"authorities": stamping_authority()[0]}):
+        _prove(page, **others)
+        expect(verdict).to_contain_text("1 of 1 seals do not hold")
+    for number, trusted in ((RESEALED, {"signers": own}), (RESEALED, {"authorities": authority}), (BORROWED, {"signers": own})):
+        page.goto(f"/console/replay.html?session={key_of(number)}")
+        _prove(page, **trusted)
+        expect(verdict).to_contain_text("1 of 1 seals do not hold")

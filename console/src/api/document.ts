@@ -26,7 +26,7 @@ export interface Schema {
   oneOf?: Schema[];
   readOnly?: boolean;
   writeOnly?: boolean;
-  'x-doorward'?: { reference?: string; ordered?: boolean; secret?: boolean };
+  'x-doorward'?: { object?: boolean; ordered?: boolean; reference?: string; secret?: boolean; steps?: (string | null)[] };
 }
 
 export interface Endpoint {
@@ -50,7 +50,13 @@ interface Operation {
 export interface ApiDocument {
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Schema> };
-  'x-doorward': { endpoints: Record<string, Omit<Endpoint, 'path'>> };
+  'x-doorward': {
+    endpoints: Record<string, Omit<Endpoint, 'path'>>;
+    /** Titles of what rights are for. */
+    objects: Record<string, string>;
+    /** Names, and words of names, that are not read as they are written. */
+    words: Record<string, string>;
+  };
 }
 
 export const ROOT = '/api/configuration';
@@ -133,12 +139,29 @@ export function aboutEndpoint(document: ApiDocument, endpoint: Endpoint): string
   return (operations.get ?? operations.post)?.description ?? '';
 }
 
-const CAPITALS = /\b(ca|crl|dn|dns|gid|id|ip|ldap|mac|nic|ntp|pam|radius|rsa|sftp|smb|smtp|snmp|ssh|tcp|tls|ttl|uid|url)\b/g;
+/** "Server certificate CA" for "server_certificate_ca", by the words of the server; a name that is none of words, such as that of an algorithm, as it is. */
+export function titleOf(document: ApiDocument | undefined, name: string): string {
+  const words = document?.['x-doorward'].words ?? {};
+  const parts = name.replace(/^[_@]+|[_@]+$/g, '').split('_');
+  const isOfWords = name in words || parts.some((part) => part in words) || /^[A-Za-z_@]+$/.test(name);
+  if (!isOfWords) return name;
+  const title = words[name] ?? parts.map((part) => words[part] ?? part).join(' ');
+  return title.charAt(0).toUpperCase() + title.slice(1);
+}
 
-/** "ca" and "idle_timeout" as people read them, where no declaration says better. */
-export function titleOf(name: string): string {
-  const words = name.replaceAll('_', ' ').trim().replace(CAPITALS, (word) => word.toUpperCase());
-  return words.charAt(0).toUpperCase() + words.slice(1);
+/** The same, for whoever has no document at hand. */
+export function useTitle(): (name: string) => string {
+  const { data } = useDocument();
+  return (name) => titleOf(data, name);
+}
+
+/** The title of a member. What its schema refers to has a name of its own, which is not that of the member. */
+export const memberTitle = (document: ApiDocument, given: Schema, name: string): string => given.title ?? titleOf(document, name);
+
+/** What a right is for, as people know it: an object of rights, or an endpoint with everything below it. */
+export function objectTitle(document: ApiDocument | undefined, object: string): string {
+  const title = document?.['x-doorward'].objects[object];
+  return title ?? (document && object.startsWith(`${ROOT}/`) ? trail(document, object).join(' › ') : object);
 }
 
 /** The titles on the way to a path, without that of the root. */
@@ -164,9 +187,9 @@ export function placeTitle(document: ApiDocument, schema: Schema | null, pointer
     const others = known
       .map((one) => one.additionalProperties)
       .filter((one): one is Schema => typeof one === 'object');
-    if (members.length) titles.push(resolve(document, members[0] ?? {}).title ?? titleOf(step));
+    if (members.length) titles.push(memberTitle(document, members[0] ?? {}, step));
     else if (items.length && /^\d+$/.test(step)) titles.push(`${Number(step) + 1}.`);
-    else titles.push(titleOf(step));
+    else titles.push(titleOf(document, step));
     at = members.length ? members : items.length ? items : others;
   }
   return titles.join(' › ');

@@ -1,9 +1,11 @@
 // Chooses the field for a schema.
-import { type Schema, resolve, titleOf } from '../api/document';
+import { resolve } from '../api/document';
 import { type FieldProps, useForm } from './context';
 import { ListField, MapField, OrderedField } from './entries';
 import { ObjectField, OptionalField, SwitchField, VariantsField } from './objects';
 import { ReferenceField } from './references';
+import { PartField } from './parts';
+import { RightField } from './rights';
 import { ChoiceField, FlagField, JsonField, NumberField, TextField } from './scalars';
 import { shapeOf } from './schema';
 import { SecretField } from './secrets';
@@ -19,7 +21,7 @@ export function Field(props: FieldProps) {
     case 'optional':
       return <OptionalField {...given} inner={shape.inner} />;
     case 'reference':
-      return <ReferenceField {...given} to={shape.to} />;
+      return shape.steps ? <PartField {...given} to={shape.to} steps={shape.steps} /> : <ReferenceField {...given} to={shape.to} />;
     case 'secret':
       return <SecretField {...given} to={shape.to} />;
     case 'switch':
@@ -42,9 +44,9 @@ export function Field(props: FieldProps) {
       return <NumberField {...given} schema={shape.schema} />;
     case 'text':
       return <TextField {...given} schema={shape.schema} />;
+    case 'right':
+      return <RightField {...given} />;
     case 'json':
       return <JsonField {...given} />;
   }
 }
-
-export const memberTitle = (schema: Schema, name: string) => schema.title ?? titleOf(name);

@@ -2,12 +2,12 @@
 import { Button, Flex, FlexItem, TextInput } from '@patternfly/react-core';
 import { useState } from 'react';
 
-import { type Json, type Schema, resolve } from '../api/document';
+import { type Json, type Schema, objectTitle, resolve } from '../api/document';
 import { texts } from '../texts';
 import { type FieldProps, useForm } from './context';
 import { Field } from './Field';
 import { Group } from './objects';
-import { ORDER, initial, isMembers, nameOf, newId, step } from './schema';
+import { ORDER, initial, isMembers, nameOf, newId, shapeOf, step } from './schema';
 
 interface Entry {
   id: string;
@@ -28,10 +28,12 @@ interface Props {
 function Entries({ entries, schema, pointer, canMove, onValue, onRemove, onMove }: Props) {
   const { isReadOnly, document } = useForm();
   const whole = resolve(document, schema);
+  const isRight = shapeOf(document, whole).kind === 'right';
   return (
     <ol className="entries">
       {entries.map((entry, index) => {
-        const title = nameOf(entry.value) || `${index + 1}.`;
+        const name = nameOf(entry.value);
+        const title = (isRight ? objectTitle(document, name) : name) || `${index + 1}.`;
         const about = (what: string) => `${what}: ${title}`;
         return (
           <li key={entry.id}>

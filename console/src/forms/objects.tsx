@@ -1,10 +1,10 @@
 // Fields of several members: objects, switches, variants, and what may be left out.
 import { Checkbox, FormFieldGroup, FormFieldGroupHeader, FormSelect, FormSelectOption, Switch } from '@patternfly/react-core';
 
-import { type Schema, resolve, titleOf } from '../api/document';
+import { type ApiDocument, type Schema, memberTitle, resolve, titleOf } from '../api/document';
 import { texts } from '../texts';
 import { type FieldProps, useIdOf, useForm } from './context';
-import { Field, memberTitle } from './Field';
+import { Field } from './Field';
 import { Hints, Labelled } from './Labelled';
 import { type Members, type Variant, initial, isMembers, shapeOf, step } from './schema';
 
@@ -37,7 +37,7 @@ export function MemberFields({ schema, value, onChange, pointer, without }: Omit
             schema={member}
             value={members[name]}
             pointer={`${pointer}/${step(name)}`}
-            title={memberTitle(member, name)}
+            title={memberTitle(document, given, name)}
             isRequired={!!schema.required?.includes(name)}
             onChange={(found) => {
               const { [name]: _, ...rest } = members;
@@ -114,7 +114,7 @@ export function VariantsField({ by, variants, title, ...props }: FieldProps & { 
         >
           {index < 0 ? <FormSelectOption value="-1" label={texts.settings.choose} isDisabled /> : null}
           {variants.map((one, at) => (
-            <FormSelectOption key={String(one.value)} value={String(at)} label={label(one)} />
+            <FormSelectOption key={String(one.value)} value={String(at)} label={label(document, one)} />
           ))}
         </FormSelect>
       </Labelled>
@@ -123,10 +123,9 @@ export function VariantsField({ by, variants, title, ...props }: FieldProps & { 
   );
 }
 
-const WORDS: Record<string, string> = { ip: 'IP address', fqdn: 'Host name' };
-const label = (one: Variant) => WORDS[String(one.value)] ?? titleOf(String(one.value));
+const label = (document: ApiDocument, one: Variant) => titleOf(document, String(one.value));
 
-function described(document: Parameters<typeof resolve>[0], variant: Variant | undefined, by: string): string | undefined {
+function described(document: ApiDocument, variant: Variant | undefined, by: string): string | undefined {
   const member = variant?.schema.properties?.[by];
   return member ? resolve(document, member).description : undefined;
 }

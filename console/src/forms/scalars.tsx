@@ -81,7 +81,7 @@ export function NumberField({ schema, ...props }: FieldProps) {
 
 export function ChoiceField({ schema, values, ...props }: FieldProps & { values: Json[] }) {
   const idOf = useIdOf();
-  const { isReadOnly } = useForm();
+  const { document, isReadOnly } = useForm();
   const validated = useValidated(props.pointer);
   const index = values.findIndex((one) => one === props.value);
   return (
@@ -95,7 +95,7 @@ export function ChoiceField({ schema, values, ...props }: FieldProps & { values:
       >
         {index < 0 ? <FormSelectOption value="-1" label={texts.settings.choose} isDisabled /> : null}
         {values.map((one, at) => (
-          <FormSelectOption key={String(one)} value={String(at)} label={typeof one === 'string' ? titleOf(one) : String(one)} />
+          <FormSelectOption key={String(one)} value={String(at)} label={typeof one === 'string' ? titleOf(document, one) : String(one)} />
         ))}
       </FormSelect>
     </Labelled>

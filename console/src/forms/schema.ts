@@ -13,7 +13,7 @@ export interface Variant {
 }
 
 export type Shape =
-  | { kind: 'reference'; to: string }
+  | { kind: 'reference'; to: string; steps?: (string | null)[] }
   | { kind: 'secret'; to: string }
   | { kind: 'optional'; inner: Schema }
   | { kind: 'switch'; on: Schema; off: Schema }
@@ -26,6 +26,7 @@ export type Shape =
   | { kind: 'flag' }
   | { kind: 'number'; schema: Schema }
   | { kind: 'text'; schema: Schema }
+  | { kind: 'right' }
   | { kind: 'fixed'; value: Json }
   | { kind: 'json' };
 
@@ -38,13 +39,14 @@ const isNull = (schema: Schema) => schema.type === 'null';
 export function shapeOf(document: ApiDocument, given: Schema): Shape {
   const schema = resolve(document, given);
   const options = (schema.anyOf ?? schema.oneOf ?? []).map((one) => resolve(document, one));
-  const reference = schema['x-doorward']?.reference;
+  const { reference, steps, object: isRight } = schema['x-doorward'] ?? {};
   if (options.some(isNull)) {
     const left = options.filter((one) => !isNull(one));
     const { anyOf: _, oneOf: __, ...rest } = schema;
     return { kind: 'optional', inner: left.length === 1 && left[0] ? { ...rest, ...left[0] } : { ...rest, anyOf: left } };
   }
-  if (reference) return { kind: STORES.includes(reference) ? 'secret' : 'reference', to: reference };
+  if (reference) return STORES.includes(reference) ? { kind: 'secret', to: reference } : { kind: 'reference', to: reference, ...(steps ? { steps } : {}) };
+  if (isRight) return { kind: 'right' };
   if (schema.const !== undefined) return { kind: 'fixed', value: schema.const };
   if (schema.enum) return schema.enum.length === 1 ? { kind: 'fixed', value: schema.enum[0] ?? null } : { kind: 'choice', values: schema.enum };
   if (options.length === 1 && options[0]) return shapeOf(document, { ...schema, anyOf: undefined, oneOf: undefined, ...options[0] });
@@ -115,6 +117,7 @@ export function initial(document: ApiDocument, given: Schema): Json {
     case 'fixed':
       return shape.value;
     case 'text':
+    case 'right':
       return '';
     case 'json':
       return null;

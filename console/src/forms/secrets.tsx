@@ -1,15 +1,18 @@
 // A reference to a secret: what is there is never shown; a new one is typed, or pasted, and stored by itself.
 import {
-  Button, FormFieldGroup, FormFieldGroupHeader, FormGroup, FormSelect, FormSelectOption, HelperText, HelperTextItem, TextArea, TextInput,
+  Button, FormFieldGroup, FormFieldGroupHeader, FormGroup, HelperText, HelperTextItem, TextArea, TextInput,
 } from '@patternfly/react-core';
 import { useId, useState } from 'react';
 
 import { ApiError, call } from '../api/client';
+import { useNode } from '../api/queries';
 import { Secret } from '../frame/Secret';
 import { texts } from '../texts';
 import { type FieldProps, useIdOf, useForm } from './context';
 import { Hints } from './Labelled';
+import { MakeCertificate, MakeKey, PickCertificate } from './making';
 import { keyOf } from './references';
+import { isMembers } from './schema';
 
 interface SecretKind {
   label: string;
@@ -17,6 +20,8 @@ interface SecretKind {
   body: (text: string) => Record<string, string>;
   /** Kinds of keys that the appliance makes itself, so that they never leave it. */
   made?: readonly string[];
+  /** Whether several places may refer to one. */
+  isShared?: boolean;
 }
 
 const KINDS: Record<string, SecretKind> = {
@@ -25,6 +30,8 @@ const KINDS: Record<string, SecretKind> = {
   x509: {
     label: texts.settings.secretKind.certificate,
     isLong: true,
+    made: ['ecdsa-p256', 'rsa-4096'],
+    isShared: true,
     body: (text) => {
       const keys = text.match(/-----BEGIN [A-Z ]*PRIVATE KEY-----[^]*?-----END [A-Z ]*PRIVATE KEY-----\n?/g) ?? [];
       const certificate = keys.reduce((left, key) => left.replace(key, ''), text);
@@ -41,28 +48,36 @@ function generated(): string {
 
 export function SecretField({ to, ...props }: FieldProps & { to: string }) {
   const idOf = useIdOf();
-  const { isReadOnly } = useForm();
+  const { document, isReadOnly } = useForm();
   const [text, setText] = useState('');
   const [told, setTold] = useState('');
+  const [isWrong, setWrong] = useState(false);
   const [isOpen, setOpen] = useState(false);
   const [publicKey, setPublicKey] = useState('');
   const id = useId();
   const kind = KINDS[to.split('/').at(-1) ?? ''] ?? KINDS.passwords;
   if (!kind) return null;
-  const has = keyOf(props.value) !== '';
+  const held = keyOf(props.value);
+  const has = held !== '';
+
+  function take(key: string, said: string) {
+    props.onChange(key);
+    setText('');
+    setOpen(false);
+    setTold(said);
+    setWrong(false);
+  }
 
   async function store(body: object) {
     try {
       await call('POST', '/api/transaction');
       const made = await call<{ body?: { public_key?: string }; key: string }>('POST', to, body);
-      props.onChange(made.key);
       setPublicKey(made.body?.public_key ?? '');
-      setText('');
-      setOpen(false);
-      setTold(texts.settings.secretStored);
+      take(made.key, texts.settings.secretStored);
     } catch (error) {
       const problems = error instanceof ApiError ? error.problems.map((one) => one.message) : [];
       setTold(problems.join(' ') || String((error as Error).message));
+      setWrong(true);
     }
   }
 
@@ -83,8 +98,8 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
       }
     >
       <HelperText>
-        <HelperTextItem>{has ? texts.settings.secretKept : texts.settings.secretNone}</HelperTextItem>
-        {told ? <HelperTextItem variant="default">{told}</HelperTextItem> : null}
+        <HelperTextItem>{has ? <Kept to={to} held={held} /> : texts.settings.secretNone}</HelperTextItem>
+        {told ? <HelperTextItem variant={isWrong ? 'error' : 'default'}>{told}</HelperTextItem> : null}
       </HelperText>
       <Hints pointer={props.pointer} />
       {publicKey ? (
@@ -94,7 +109,11 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
       ) : null}
       {isOpen ? (
         <>
-          {kind.made ? <MakeKey kinds={kind.made} onMake={(selection) => void store({ generate: { selection } })} /> : null}
+          {kind.isShared ? <PickCertificate document={document} held={held} onPick={(key) => take(key, texts.settings.secretPicked)} /> : null}
+          {kind.made && kind.isShared ? <MakeCertificate kinds={kind.made} onMake={(order) => void store(order)} /> : null}
+          {kind.made && !kind.isShared ? (
+            <MakeKey kinds={kind.made} title={texts.settings.keyKind} onMake={(selection) => void store({ generate: { selection } })} />
+          ) : null}
           <FormGroup label={`${texts.settings.secretNew}: ${kind.label}`} fieldId={id}>
             {kind.isLong ? (
               <TextArea id={id} value={text} onChange={(_, value) => setText(value)} autoComplete="off" resizeOrientation="vertical" className="json" />
@@ -121,24 +140,12 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
   );
 }
 
-/** A key that the appliance makes; its public half is shown then. */
-function MakeKey({ kinds, onMake }: { kinds: readonly string[]; onMake: (kind: string) => void }) {
-  const [kind, setKind] = useState(kinds[0] ?? '');
-  const id = useId();
-  return (
-    <FormGroup label={texts.settings.keyKind} fieldId={id}>
-      <div className="row">
-        <div className="grows">
-          <FormSelect id={id} value={kind} onChange={(_, value) => setKind(value)}>
-            {kinds.map((one) => (
-              <FormSelectOption key={one} value={one} label={texts.settings.keyKinds[one] ?? one} />
-            ))}
-          </FormSelect>
-        </div>
-        <Button variant="secondary" onClick={() => onMake(kind)}>
-          {texts.settings.generate}
-        </Button>
-      </div>
-    </FormGroup>
-  );
+/** What is known of a secret that is kept, beside that it is. */
+function Kept({ to, held }: { to: string; held: string }) {
+  const isPublic = !to.endsWith('/passwords');
+  const { data } = useNode(`${to}/${held}`, isPublic);
+  const body = isMembers(data?.body) ? data.body : {};
+  if (typeof body.subject === 'string') return <>{texts.settings.certificateKept(body.subject, String(body.not_after).slice(0, 10), body.has_private_key === true)}</>;
+  if (typeof body.fingerprint === 'string') return <>{texts.settings.keyKept(String(body.type), body.fingerprint)}</>;
+  return <>{texts.settings.secretKept}</>;
 }

@@ -3,7 +3,7 @@ import { Alert, Card, CardBody, CardTitle, Label, Stack } from '@patternfly/reac
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { type Json, ROOT, titleOf, useDocument } from '../api/document';
+import { type Json, ROOT, useDocument, useTitle } from '../api/document';
 import { type Answer, useNode } from '../api/queries';
 import { OrderForm } from '../forms/OrderForm';
 import { isMembers } from '../forms/schema';
@@ -22,6 +22,7 @@ interface Tried {
 export function Alerts() {
   const events = useNode(`${ROOT}/${PLACES.events}`);
   const document = useDocument();
+  const titleOf = useTitle();
   const [tried, setTried] = useState<Tried | null>(null);
   return (
     <Stack hasGutter>

@@ -2,7 +2,7 @@
 import { Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 
-import { type Json, ROOT } from '../api/document';
+import { type Json, ROOT, objectTitle, useDocument } from '../api/document';
 import { useNode } from '../api/queries';
 import { keyOf } from '../forms/references';
 import { isMembers, nameOf } from '../forms/schema';
@@ -82,12 +82,13 @@ function Matrix({ lines, members }: { lines: Line[]; members: Map<string, string
 }
 
 function Objects({ names }: { names: string[] }) {
+  const { data } = useDocument();
   if (!names.length) return <>{texts.rights.nothing}</>;
   return (
     <div className="row">
       {names.map((name) => (
-        <Label key={name} isCompact>
-          {name.replace('/special/', '').replace(`${ROOT}/`, '')}
+        <Label key={name} isCompact title={name}>
+          {objectTitle(data, name)}
         </Label>
       ))}
     </div>

@@ -58,12 +58,18 @@ export class CastMaker {
   #length = 0;
   ended = false;
 
-  constructor(channel: number | null) {
+  readonly #keeps: boolean;
+
+  /** ``keeps``: whether what was shown is kept at all, or only looked through. */
+  constructor(channel: number | null, keeps: boolean) {
     this.#channel = channel;
+    this.#keeps = keeps;
   }
 
   take(entry: Entry): void {
     this.#until = Math.max(this.#until, entry.at);
+    if (entry.kind === END) this.ended = true;
+    if (!this.#keeps) return;
     if (entry.kind === OUTPUT || entry.kind === ERROR_OUTPUT) {
       this.#channel ??= entry.channel;
       if (entry.channel === this.#channel) this.#show(entry);
@@ -73,8 +79,6 @@ export class CastMaker {
     } else if (entry.kind === EVENT) {
       const told = members(entry.content);
       if (told.event === 'command' && typeof told.command === 'string') this.#commands.push({ at: entry.at / 1000, text: told.command });
-    } else if (entry.kind === END) {
-      this.ended = true;
     }
   }
 

@@ -87,11 +87,11 @@ async function opened(der: Bytes, key: PrivateKeyInfo): Promise<Bytes | null> {
 }
 
 /** Return a content key of the header; null where the private key does not open it. Throws TrailDamagedError. */
-export async function contentKey(block: KeyBlock, key: PrivateKeyInfo): Promise<CryptoKey | null> {
+export async function contentKey(block: KeyBlock, key: PrivateKeyInfo | null): Promise<CryptoKey | null> {
   let raw: Bytes | null;
   try {
     if (block.clear !== undefined) raw = bytesOf(block.clear);
-    else if (block.cms !== undefined) raw = await opened(bytesOf(block.cms), key);
+    else if (block.cms !== undefined) raw = key && (await opened(bytesOf(block.cms), key));
     else throw new TrailDamagedError('the header has no keys');
   } catch (error) {
     if (error instanceof TrailDamagedError) throw error;

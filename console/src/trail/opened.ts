@@ -1,9 +1,10 @@
-// A whole trail, opened with a private key: proven frame by frame, and what its terminal showed.
+// A whole trail, proven frame by frame: opened with a private key where it needs one, with its seals, and what its terminal showed.
+import { texts } from '../texts';
 import { type Shown, CastMaker } from './cast';
-import { type Bytes, CLEAR, type Frame, KEYSTROKES, SCREEN, TrailDamagedError, beginning, frames } from './frames';
+import { type Bytes, CLEAR, KEYSTROKES, SCREEN, TrailDamagedError, beginning, frames } from './frames';
 import { KeyRefusedError, contentKey, privateKey } from './keys';
 import { StreamReader } from './records';
-import { texts } from '../texts';
+import { type CheckedSeal, type Seal, type Trusted, checked, sealOf } from './seals';
 
 /** What a look at the whole trail showed. */
 export interface TrailVerdict {
@@ -15,34 +16,26 @@ export interface TrailVerdict {
   /** Bytes at the end that are no whole frame. */
   cut: number;
   keystrokes: boolean;
-  /** Seals over a frame whose chain is what they say, and those whose chain is not. */
-  seals: { right: number; wrong: number };
+  seals: CheckedSeal[];
 }
-
-interface Seal {
-  frame: number;
-  chain: string;
-}
-
-function sealOf(frame: Frame): Seal | null {
-  try {
-    const note = JSON.parse(new TextDecoder().decode(frame.payload)) as Record<string, unknown>;
-    const isSeal = (note.kind === 'seal' || note.kind === 'stamp') && typeof note.frame === 'number' && typeof note.chain === 'string';
-    return isSeal ? { frame: Number(note.frame), chain: String(note.chain) } : null;
-  } catch {
-    throw new TrailDamagedError('a record is no JSON', frame.number);
-  }
+export interface Opening {
+  /** The private key of who can read it; null where everybody can. */
+  key: { pem: string; passphrase: string } | null;
+  trusted: Trusted;
+  /** What is shown; null: the first that shows something. */
+  channel: number | null;
 }
 
 /** Throws KeyRefusedError, TrailDamagedError where not even the header is right, TooLongError. */
-export async function openTrail(data: Bytes, pem: string, passphrase: string, channel: number | null): Promise<{ shown: Shown; verdict: TrailVerdict }> {
-  const key = await privateKey(pem, passphrase);
+export async function openTrail(data: Bytes, { key, trusted, channel }: Opening): Promise<{ shown: Shown; verdict: TrailVerdict }> {
+  const own = key && (await privateKey(key.pem, key.passphrase));
   const { header, first } = beginning(data);
-  const screen = await contentKey(header.keys.screen, key);
+  const screen = await contentKey(header.keys.screen, own);
   if (!screen) throw new KeyRefusedError(texts.key.wrong(header.keys.screen.recipients ?? []));
-  const typed = await contentKey(header.keys.keystrokes, key);
+  const typed = await contentKey(header.keys.keystrokes, own);
   const readers = new Map([[SCREEN, new StreamReader(screen)], ...(typed ? ([[KEYSTROKES, new StreamReader(typed)]] as const) : [])]);
-  const maker = new CastMaker(channel);
+  // A trail that everybody can read is played by segments; here it is only proven.
+  const maker = new CastMaker(channel, key !== null);
   const chains: string[] = [];
   const seals: Seal[] = [];
   let until = 0;
@@ -65,7 +58,6 @@ export async function openTrail(data: Bytes, pem: string, passphrase: string, ch
     if (!(error instanceof TrailDamagedError)) throw error;
     damage = error.message;
   }
-  const right = seals.filter((one) => chains[one.frame - 1] === one.chain).length;
   return {
     shown: maker.made(),
     verdict: {
@@ -75,7 +67,7 @@ export async function openTrail(data: Bytes, pem: string, passphrase: string, ch
       ended: maker.ended,
       cut: damage ? 0 : data.length - end,
       keystrokes: typed !== null,
-      seals: { right, wrong: seals.length - right },
+      seals: await checked(seals, chains, trusted),
     },
   };
 }

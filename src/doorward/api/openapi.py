@@ -15,7 +15,9 @@ from doorward.api.openapi_parts import ERROR, HEADERS, OF_STATUS, PARAMETERS, TA
 from doorward.api.openapi_schemas import Schemas
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource
+from doorward.configuration.aaa.acls import OBJECT_TITLES
 from doorward.tree.references import HINTS
+from doorward.tree.titles import WORDS
 
 _MADE = {201, 202, 303}
 _COMMON_ERRORS = (429, 500, 503)
@@ -66,7 +68,7 @@ class OpenApi(Resource):
             "security": [{"session": []}, {"token": []}],
             "tags": [{"name": tag, "description": TAGS.get(tag) or self._about(tag)} for tag in sorted(tags)],
             "paths": paths,
-            HINTS: {"endpoints": hints},
+            HINTS: {"endpoints": hints, "objects": OBJECT_TITLES, "words": WORDS},
             "components": {
                 "headers": HEADERS,
                 "parameters": {name: {"name": name, "in": "header", **found} for name, found in PARAMETERS.items()},

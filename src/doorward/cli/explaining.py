@@ -89,8 +89,7 @@ def lines(found: dict[str, Any]) -> Iterator[OutputLine]:
         yield OutputLine("Members:")
         for row in found["members"]:
             yield OutputLine(f"  {row['member']}  ({_plain(row['type'])}, {_given(row['default'])})", "cyan")
-            if row["meaning"]:
-                yield OutputLine(f"      {_plain(row['meaning'])}")
+            yield OutputLine(f"      {': '.join(filter(None, (row['title'].strip('–'), _plain(row['meaning']))))}")
     if found["default"] not in (None, {}):
         yield OutputLine("On a fresh appliance:")
         yield from (OutputLine(f"  {text}") for text in dump(found["default"]).splitlines())

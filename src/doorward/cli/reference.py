@@ -9,6 +9,7 @@ from typing import Any
 import doorward.configuration
 from doorward.tree.nodes import Branch, Collection, Valued
 from doorward.tree.registry import Endpoint, discover
+from doorward.tree.titles import title_of
 
 KINDS = {
     "branch": "branch",
@@ -61,14 +62,15 @@ def _section(endpoint: Endpoint) -> Iterator[str]:
 def _members(schema: dict[str, Any]) -> Iterator[str]:
     rows = list(members(schema))
     if rows:
-        yield "| member | type | default | meaning |"
-        yield "|---|---|---|---|"
-        yield from (f"| `{row['member']}` | {row['type']} | {row['default']} | {row['meaning']} |" for row in rows)
+        yield "| member | title | type | default | meaning |"
+        yield "|---|---|---|---|---|"
+        for row in rows:
+            yield f"| `{row['member']}` | {row['title']} | {row['type']} | {row['default']} | {row['meaning']} |"
         yield ""
 
 
 def members(schema: dict[str, Any]) -> Iterator[dict[str, str]]:
-    """Yield what the schema of a body says about its members: member, type, default, meaning."""
+    """Yield what the schema of a body says about its members: member, title, type, default, meaning."""
     yield from _rows(schema, schema.get("$defs", {}), "")
 
 
@@ -81,7 +83,7 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
         yield from _rows(variant, definitions, prefix)
     if isinstance(entries := schema.get("additionalProperties"), dict):
         found = _resolved(entries, definitions)
-        yield _row(f"{prefix}<id>", _type(found, definitions), "–", str(found.get("description", "An entry.")))
+        yield _row(f"{prefix}<id>", "–", _type(found, definitions), "–", str(found.get("description", "An entry.")))
         yield from _rows(found, definitions, f"{prefix}<id>.")
     for name, member in schema.get("properties", {}).items():
         found = _resolved(member, definitions)
@@ -89,13 +91,13 @@ def _rows(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) -> I
         if name not in schema.get("required", []) and "default" not in member:
             default = "empty"
         meaning = str(member.get("description") or found.get("description", "")).replace("\n", " ")
-        yield _row(f"{prefix}{name}", _type(found, definitions), default, meaning)
+        yield _row(f"{prefix}{name}", title_of(name), _type(found, definitions), default, meaning)
         inside = "" if "items" in found else "."
         yield from _rows(found, definitions, f"{prefix}{name}{inside}")
 
 
-def _row(member: str, kind: str, default: str, meaning: str) -> dict[str, str]:
-    return {"default": default, "meaning": meaning, "member": member, "type": kind}
+def _row(member: str, title: str, kind: str, default: str, meaning: str) -> dict[str, str]:
+    return {"default": default, "meaning": meaning, "member": member, "title": title, "type": kind}
 
 
 def _resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

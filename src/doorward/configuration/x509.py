@@ -1,8 +1,8 @@
 """X.509 certificates, written once: ``/api/configuration/x509``.
 
-A certificate comes with its chain, if there is one, and with its private key where something must identify itself with it. The
-private key is never shown. Several places may refer to the same certificate; when the last of them lets go, it vanishes at that
-commit. Nothing on the host changes.
+A certificate comes with its chain, if there is one, and with its private key where something must identify itself with it; or it
+is made here, signed by its own key, which never leaves the appliance. The private key is never shown. Several places may refer to
+the same certificate; when the last of them lets go, it vanishes at that commit. Nothing on the host changes.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import PublicKeyAlgorithmOID
 from pydantic import Field, StringConstraints
+from pydantic_core import InitErrorDetails
 
 from doorward.configuration._keys import PrivateKey, is_weak, read_private_key, weak
+from doorward.configuration._self_signed import GenerateCertificate, self_signed
 from doorward.host.tls import unusable
 from doorward.tree.fields import Confidential
-from doorward.tree.models import Body, Public
+from doorward.tree.models import Body, Interrelated, Public, extension, wrong
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.plaintext import plain
 from doorward.tree.problems import InvalidBody, Problem, SemanticError
@@ -33,15 +35,35 @@ PATH = "/api/configuration/x509"
 _MOST = 10
 
 
+CertificateText = Annotated[str, StringConstraints(max_length=131_072)]
+_ABOUT = "The certificate in PEM, after it the certificates of its issuers, each one followed by its own."
+
+
 class NewCertificate(Body):
     """A certificate as it is posted."""
 
-    certificate: Annotated[str, StringConstraints(max_length=131_072)] = Field(
-        description="The certificate in PEM, after it the certificates of its issuers, each one followed by its own."
-    )
+    certificate: CertificateText = Field(description=_ABOUT)
     private_key: Annotated[str, StringConstraints(max_length=16_384), Confidential] | None = Field(
         None, description="Its private key in PEM (PKCS#1, PKCS#8, SEC1), without encryption."
     )
+
+
+class NewIdentity(NewCertificate, Interrelated):
+    """A certificate as it is posted, or what kind of one to make."""
+
+    certificate: CertificateText | None = Field(None, description=_ABOUT)  # type: ignore[assignment]
+    generate: GenerateCertificate | None = extension(
+        None, description="Makes a new certificate instead, signed by its own key, for the names that stand here."
+    )
+
+    @classmethod
+    def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
+        """Want a certificate, or an order to make one."""
+        posted, order = sent.get("certificate"), sent.get("generate")
+        if posted is None and order is None:
+            yield wrong(*(("type", "Must be a string.") if "certificate" in sent else ("missing", "Required.")), "certificate")
+        if isinstance(order, dict) and (posted is not None or sent.get("private_key") is not None):
+            yield wrong("contradiction", "A certificate is either posted or generated.", "generate")
 
 
 class Certificate(Public):
@@ -53,6 +75,14 @@ class Certificate(Public):
     not_after: str
     not_before: str
     subject: str
+
+
+def posted_or_made(model: NewIdentity) -> tuple[dict[str, Any], str | None]:
+    """Return the same as ``make``, of a certificate that is made here where that is ordered."""
+    if model.generate is None:
+        return make(model)
+    made, key = self_signed(model.generate)
+    return _described([made]) | {"has_private_key": True}, _pkcs8(key)
 
 
 def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
@@ -67,7 +97,7 @@ def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
     if model.private_key is not None:
         try:
             key = read_private_key(model.private_key, "/private_key", openssh=False)
-            secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+            secret = _pkcs8(key)
             problems += _fits(chain[0], key)
             if not problems:
                 problems += _shows(chain[0], body["certificate"] + secret)
@@ -76,6 +106,10 @@ def make(model: NewCertificate) -> tuple[dict[str, Any], str | None]:
     if problems:
         raise SemanticError(problems)
     return body, secret
+
+
+def _pkcs8(key: PrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _read(text: str) -> list[x509.Certificate]:
@@ -192,5 +226,5 @@ def certificate_of(snapshot: Snapshot, key: str) -> x509.Certificate | None:
 
 
 NODE: WriteOnce[Certificate] = WriteOnce(
-    title="X.509 certificates", scope="owner", model=NewCertificate, public=Certificate, make=make, show=show, shared=True
+    title="X.509 certificates", scope="owner", model=NewIdentity, public=Certificate, make=posted_or_made, show=show, shared=True
 )

@@ -27,8 +27,12 @@ COMPONENT = "x-component"
 """Member of a JSON schema of ours that names what it is in a document of several."""
 
 HINTS = "x-doorward"
-"""Member of a JSON schema of ours for whoever makes a form of it: ``reference`` is the path of the collection or store that a
-key leads to, ``ordered`` marks a map whose order counts, ``secret`` a text that is never shown again."""
+"""Member of a JSON schema of ours for whoever makes a form of it.
+
+``reference`` is the path of the collection or store that a key leads to, ``steps`` the way to a part of such an object (null
+stands for an id), ``ordered`` marks a map whose order counts, ``secret`` a text that is never shown again, ``object`` what a
+right is for.
+"""
 
 NEW = "@new:"
 """Begins a reference to an object that an earlier change of the same request makes; the id of that change follows."""
@@ -115,7 +119,8 @@ class RefersTo(Struct, frozen=True):
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        key = {"type": "string", "description": f"Key of an object of {self.to}.", HINTS: {"reference": self.to}}
+        hints = self._hints()
+        key = {"type": "string", "description": f"Key of an object of {self.to}.", HINTS: hints}
         if self.plain:
             return key
         meta = {"type": "object", "properties": {"href": {"type": "string"}}, "required": ["href"], "additionalProperties": True}
@@ -126,9 +131,12 @@ class RefersTo(Struct, frozen=True):
             "properties": {"key": {"type": "string"}, "meta": meta},
             "required": ["key"],
             "additionalProperties": True,
-            HINTS: {"reference": self.to},
+            HINTS: hints,
         }
-        return {"anyOf": [key, expanded], HINTS: {"reference": self.to}}
+        return {"anyOf": [key, expanded], HINTS: hints}
+
+    def _hints(self) -> dict[str, Any]:
+        return {"reference": self.to}
 
     def _read(self, value: Any) -> Reference[Any]:
         key = value.get("key") if isinstance(value, dict) else value
@@ -152,6 +160,9 @@ class RefersToPart(RefersTo, frozen=True):
     """
 
     steps: tuple[str | None, ...] = ()
+
+    def _hints(self) -> dict[str, Any]:
+        return {"reference": self.to, "steps": list(self.steps)}
 
     def _read(self, value: Any) -> Reference[Any]:
         whole = RefersTo._read(self, value)  # noqa: SLF001 - the base class; `super` does not work in a slotted dataclass

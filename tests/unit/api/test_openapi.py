@@ -14,6 +14,7 @@ from doorward.api.resources import Resource
 from doorward.appliance import Appliance, Options
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import Valued, WriteOnce
+from doorward.tree.titles import WORDS
 from tests.unit.transaction.rig import ROOT, SERVERS, TREE, USERS, WEB
 
 if TYPE_CHECKING:
@@ -212,6 +213,33 @@ def test_references_lead_to_a_path_of_the_document(document: Document) -> None:
     ]
     assert "key" in resolved(document, password["anyOf"][1])["properties"]
     assert password["x-doorward"] == {"reference": "/api/configuration/passwords"}
+
+
+def test_acronyms_stand_in_capitals_in_every_title(document: Document) -> None:
+    capitals = {shown.lower(): shown for shown in WORDS.values() if shown.isupper()}
+    titles = {s["title"] for at, s in schemas(document) if "/properties/" in at and isinstance(s.get("title"), str)}
+    raw = [title for title in titles for word in title.split() if capitals.get(word.lower(), word) != word]
+    assert "Server certificate CA" in titles
+    assert raw == []
+
+
+def test_important_members_come_first(document: Document) -> None:
+    for variant in sent(document, ROOT + SERVERS, "put")["items"]["oneOf"]:
+        assert list(resolved(document, variant)["properties"])[:2] == ["selection", "value"]
+    assert next(iter(sent(document, ROOT + "management/email", "put")["properties"])) == "smtp_server"
+
+
+def test_what_rights_are_for_has_a_title_and_a_field_of_its_own(document: Document) -> None:
+    hints = document["x-doorward"]
+    guarded = {one["privilege"] for one in hints["endpoints"].values() if one["privilege"]}
+    assert guarded <= set(hints["objects"])
+    objects = resolved(document, sent(document, ROOT + "aaa/acls", "put")["items"])["properties"]["objects"]
+    assert objects["items"]["x-doorward"] == {"object": True}
+
+
+def test_a_reference_to_a_part_says_the_way_to_it(document: Document) -> None:
+    ways = [s["x-doorward"]["steps"] for _, s in schemas(document) if "steps" in s.get("x-doorward", {})]
+    assert ["interfaces", None, "addresses", None] in ways
 
 
 @pytest.mark.parametrize(

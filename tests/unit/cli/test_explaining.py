@@ -32,6 +32,7 @@ def test_title_scope_right_and_members_are_told(tree: Tree) -> None:
     assert "Privilege:  /special/basic" in shown
     assert '  [].selection  ("fqdn", required)' in shown
     assert '  [].selection  ("ip", required)' in shown
+    assert "      Server certificate CA: With nts: an authority" in shown
 
 
 @pytest.mark.parametrize("path", ["management/webinterface.timeout", "/api/configuration/management/webinterface#/timeout"])

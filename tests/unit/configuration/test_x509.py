@@ -65,6 +65,32 @@ def test_a_certificate_is_described() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["ecdsa-p256", "rsa-4096"])
+def test_a_certificate_is_made_here_signed_by_its_own_key(kind: str) -> None:
+    made = make({"generate": {"selection": kind, "names": ["Door.example.com", "192.0.2.1"], "days": 30}})
+    found = made_by.load_pem_x509_certificate(made.body["certificate"].encode())
+    found.verify_directly_issued_by(found)
+    assert made.body["subject"] == "CN=door.example.com"
+    assert made.body["subject_alternative_names"] == ["DNS:door.example.com", "IP:192.0.2.1"]
+    assert (found.not_valid_after_utc - found.not_valid_before_utc).days == 31
+    assert made.secret is not None
+    # The same pair is taken where it is posted, so it is one that can be used.
+    again = make({"certificate": made.body["certificate"], "private_key": made.secret})
+    assert again.body["has_private_key"] is made.body["has_private_key"] is True
+
+
+def test_an_order_for_a_certificate_is_checked() -> None:
+    order = {"selection": "ecdsa-p256", "names": ["no name", "192.0.2.1", "192.0.2.1"], "days": 0}
+    assert refused({"generate": order, "certificate": text(LEAF)}) == [
+        ("Body", "contradiction", "/generate"),
+        ("Body", "range", "/generate/days"),
+        ("Body", "format", "/generate/names/0"),
+        ("Body", "duplicate", "/generate/names/2"),
+    ]
+    places = [at for _, _, at in refused({"generate": {"selection": "ed25519", "names": []}})]
+    assert sorted(places) == ["/generate/names", "/generate/selection"]
+
+
 def test_without_alternative_names_the_list_is_empty() -> None:
     assert make({"certificate": text(ROOT_CA)}).body["subject_alternative_names"] == []
 

@@ -3,7 +3,7 @@ import { Alert, Button, Card, CardBody, CardTitle, FormGroup, Label, List as Lin
 import { useEffect, useState } from 'react';
 
 import { ApiError, call } from '../../api/client';
-import { type ApiDocument, titleOf, useDocument } from '../../api/document';
+import { type ApiDocument, useDocument, useTitle } from '../../api/document';
 import { type Answer, type Change, type Told, useAnswer } from '../../api/queries';
 import { OrderForm, Refusal } from '../../forms/OrderForm';
 import { Shown } from '../../frame/Shown';
@@ -121,6 +121,7 @@ function How({ document, source, onBegun }: HowProps) {
 }
 
 function Outcome({ name }: { name: string }) {
+  const titleOf = useTitle();
   const progress = useAnswer<Answer<Progress>>(`${HREF}/${name}`, 'runs');
   return (
     <Shown of={progress}>

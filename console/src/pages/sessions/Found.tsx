@@ -3,7 +3,7 @@ import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, Form
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { titleOf } from '../../api/document';
+import { useTitle } from '../../api/document';
 import { type List, useAnswer } from '../../api/queries';
 import { Rows } from '../../frame/Rows';
 import { Moment, Shown } from '../../frame/Shown';
@@ -145,6 +145,7 @@ interface Match {
 }
 
 function Matches({ items, content }: { items: Match[]; content: string | undefined }) {
+  const titleOf = useTitle();
   const isCluster = new Set(items.map(({ body }) => body?.node_id)).size > 1;
   return (
     <Rows

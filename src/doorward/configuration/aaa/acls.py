@@ -20,9 +20,9 @@ A line names its group as it is spelt. A group that does not exist is refused at
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -31,20 +31,33 @@ from doorward.tree.models import Body, Elements
 from doorward.tree.nodes import ListSingleton
 from doorward.tree.places import ROOT, Place
 from doorward.tree.problems import Problem
+from doorward.tree.references import HINTS
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Snapshot
 
 PATH = "/api/configuration/aaa/acls"
 GROUPS = "/api/configuration/aaa/local_database/groups"
 
-OBJECTS = frozenset(
-    f"/special/{name}"
-    for name in (
-        "auth", "backup", "basic", "changelog", "cluster", "http", "ica", "mssql", "pol", "rdp", "report", "searchmenu", "ssh",
-        "telnet", "vnc",
-    )
-)  # fmt: skip
-"""The objects that stand for more than one subtree, or for something outside the configuration."""
+OBJECT_TITLES: Final[Mapping[str, str]] = {
+    "/special/auth": "Accounts and access",
+    "/special/backup": "Backups",
+    "/special/basic": "Basic settings",
+    "/special/changelog": "History",
+    "/special/cluster": "Cluster",
+    "/special/http": "HTTP",
+    "/special/ica": "ICA",
+    "/special/mssql": "MSSQL",
+    "/special/pol": "Policies and plugins",
+    "/special/rdp": "RDP",
+    "/special/report": "Reporting",
+    "/special/searchmenu": "Recorded sessions",
+    "/special/ssh": "SSH",
+    "/special/telnet": "Telnet",
+    "/special/vnc": "VNC",
+}
+"""The objects that stand for more than one subtree, or for something outside the configuration, each with its title."""
+
+OBJECTS = frozenset(OBJECT_TITLES)
 
 _AREAS = {"policies": "pol", "search": "searchmenu"}
 _ORDER = (
@@ -112,7 +125,12 @@ def _object(value: str) -> str:
     return value
 
 
-Object = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_object)]
+Object = Annotated[
+    str,
+    StringConstraints(max_length=4096),
+    AfterValidator(_object),
+    Field(json_schema_extra={HINTS: {"object": True}}),
+]
 
 
 class Line(Body):

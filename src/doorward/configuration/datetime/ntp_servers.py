@@ -60,11 +60,11 @@ class _Authenticated(Interrelated):
             yield wrong("contradiction", "Without nts no certificate is looked at.", "server_certificate_ca")
 
 
-class IpServer(IpAddress, _Authenticated):
+class IpServer(_Authenticated, IpAddress):
     """A time server, given by its IP address."""
 
 
-class NamedServer(FqdnAddress, _Authenticated):
+class NamedServer(_Authenticated, FqdnAddress):
     """A time server, or several of them, given by a name."""
 
 

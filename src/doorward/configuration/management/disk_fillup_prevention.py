@@ -20,11 +20,11 @@ PATH = "/api/configuration/management/disk_fillup_prevention"
 class DiskFillupPrevention(Body):
     """When new sessions are refused."""
 
+    enabled: bool = Field(default=True, description="Whether new sessions are refused above the limit.")
+    used_space_ratio_limit: int = Field(80, ge=1, le=99, description="Percent of the disk that may be in use.")
     archiving_enabled: Annotated[bool, only(False, "Archiving when the disk fills up comes with a later release.")] = Field(  # noqa: FBT003 - the only value
         default=False, description="False: archiving comes with a later release.", json_schema_extra={"const": False}
     )
-    enabled: bool = Field(default=True, description="Whether new sessions are refused above the limit.")
-    used_space_ratio_limit: int = Field(80, ge=1, le=99, description="Percent of the disk that may be in use.")
 
 
 NODE: Singleton[DiskFillupPrevention] = Singleton(

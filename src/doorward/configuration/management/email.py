@@ -67,16 +67,16 @@ class Email(Interrelated):
         "smtp_server", "smtp_port", "smtp_encryption.selection", "smtp_encryption.server_certificate_check"
     )  # fmt: skip
 
+    smtp_server: Address | None = Field(None, description="The mail server; null: no mail is sent.")
+    smtp_port: Port | None = Field(None, description="Port of the mail server; null: 465 for tls, else 25.")
+    smtp_encryption: SmtpEncryption = Field(Disabled(selection="disabled"), description="How the connection is protected.")
+    smtp_auth: SmtpLogin = Field(Off(enabled=False), description="Login to the mail server.")
     admin_address: Mail | None = Field(
         None, description="Who gets what no other address is set for.", examples=["admin@example.com"]
     )
     alerting_address: Mail | None = Field(None, description="Who gets alerts and failures; null: admin_address.")
     reporting_address: Mail | None = Field(None, description="Who gets reports and successes; null: admin_address.")
     sender_address: Mail | None = Field(None, description="Who mails come from; null: doorward at the name of the node.")
-    smtp_auth: SmtpLogin = Field(Off(enabled=False), description="Login to the mail server.")
-    smtp_encryption: SmtpEncryption = Field(Disabled(selection="disabled"), description="How the connection is protected.")
-    smtp_port: Port | None = Field(None, description="Port of the mail server; null: 465 for tls, else 25.")
-    smtp_server: Address | None = Field(None, description="The mail server; null: no mail is sent.")
 
     @classmethod
     def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:

@@ -33,8 +33,8 @@ class HealthMonitoring(Body):
 
     maximum_disk_utilization_ratio: Percent | None = Field(80, description="Used part of the disk, in percent.")
     maximum_load1: Load | None = Field(None, description="Load average over 1 minute.")
-    maximum_load15: Load | None = Field(None, description="Load average over 15 minutes.")
     maximum_load5: Load | None = Field(None, description="Load average over 5 minutes.")
+    maximum_load15: Load | None = Field(None, description="Load average over 15 minutes.")
     maximum_swap_utilization_ratio: Percent | None = Field(70, description="Used part of the swap space, in percent.")
 
 

@@ -61,12 +61,12 @@ AddressText = Annotated[str, StringConstraints(max_length=64), AfterValidator(in
 class Interface(Body):
     """Addresses in one network, untagged or in a VLAN."""
 
-    addresses: Annotated[dict[str, AddressText], Ordered(most=256)] = Field(
-        default_factory=dict, description="Static addresses with prefix by id; an id keeps its meaning when its address changes."
-    )
     name: Name = Field(description="Name of the interface, unique on the node.", examples=["default"])
     vlantag: Annotated[int | None, Field(ge=0, le=4094), AfterValidator(_untagged)] = Field(
         default=0, description="VLAN tag; 0 is untagged. One interface for each tag."
+    )
+    addresses: Annotated[dict[str, AddressText], Ordered(most=256)] = Field(
+        default_factory=dict, description="Static addresses with prefix by id; an id keeps its meaning when its address changes."
     )
 
     @property
@@ -83,15 +83,15 @@ class Interface(Body):
 class Nic(Interrelated):
     """A network device of the node and its interfaces."""
 
-    interfaces: Annotated[dict[str, Interface], Ordered(most=64)] = Field(
-        default_factory=dict, description="The interfaces by id."
-    )
     name: str | None = Field(
         default=None,
         description="The device, read-only; null where the machine has none.",
         json_schema_extra={"readOnly": True},
     )
     speed: Annotated[str, AfterValidator(_only_auto)] = Field(default="auto", description="Speed and duplex: auto.")
+    interfaces: Annotated[dict[str, Interface], Ordered(most=64)] = Field(
+        default_factory=dict, description="The interfaces by id."
+    )
 
     @classmethod
     def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
