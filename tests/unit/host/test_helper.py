@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from doorward.host.errors import HostError
 from doorward.host.helper import permitted, wire
 from doorward.host.helper.permitted import NotPermittedError
 from doorward.host.helper.remote import HelperClient, remote
-from doorward.host.helper.serving import MAX_CONNECTIONS
+from doorward.host.helper.serving import MAX_CONNECTIONS, HelperServer, Rules
 from doorward.host.managed import Managed
 from doorward.host.network_resources import Hostname, NameServers, NetworkAddress, Networkd, NetworkLine, Route, Vlan
 from doorward.host.plan import Change
@@ -306,6 +307,31 @@ def test_a_helper_that_is_started_anew_serves_the_same_front(machine: Host, tmp_
         front.apply(front.plan([], wanted), deadline=time.monotonic() + 30)
         assert front.drift(wanted) == []
         front.stop()
+
+
+@contextmanager
+def serving(machine: Host, listener: socket.socket) -> Iterator[None]:
+    server = HelperServer(machine, listener, Rules((os.geteuid(),)))
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        thread.join()
+
+
+def test_the_socket_of_systemd_outlives_a_helper(machine: Host, tmp_path: Path) -> None:
+    path = str(tmp_path / "host.sock")
+    with socket.socket(socket.AF_UNIX) as kept, socket.socket(socket.AF_UNIX) as front:
+        kept.bind(path)
+        kept.listen()
+        with serving(machine, kept):
+            pass
+        front.connect(path)
+        wire.send(front, wire.AskTime())
+        with serving(machine, kept):
+            assert isinstance(wire.receive_response(front), wire.Time | wire.Failed)
 
 
 def test_workers_are_started_by_the_one_command_of_the_helper(machine: Host, client: HelperClient, tmp_path: Path) -> None:

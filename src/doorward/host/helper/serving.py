@@ -7,13 +7,14 @@ run one at a time; the clock, which may take ten seconds, is asked beside them.
 from __future__ import annotations
 
 import itertools
+import selectors
 import socket
 import struct
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,7 +54,10 @@ class Rules(Struct, frozen=True):
 
 
 class HelperServer:
-    """Serves a host on a listening Unix socket, in threads of its own. ``serve`` returns after ``stop``."""
+    """Serves a host on a listening Unix socket, in threads of its own. ``serve`` returns after ``stop``.
+
+    The socket goes on listening: it is systemd's, which hands it to the next helper.
+    """
 
     def __init__(self, host: Host, listener: socket.socket, rules: Rules) -> None:
         self._host, self._listener, self._rules = host, listener, rules
@@ -61,27 +65,40 @@ class HelperServer:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_stopping = False
+        self._stop, self._stopped = socket.socketpair()
 
     def serve(self) -> None:
         """Accept until `stop` is called."""
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:  # of `stop`, or of a shortage
+        self._listener.setblocking(False)  # noqa: FBT003 - the name says it
+        with self._stop, self._stopped, selectors.DefaultSelector() as awaited:
+            awaited.register(self._listener, selectors.EVENT_READ)
+            awaited.register(self._stopped, selectors.EVENT_READ)
+            while True:
+                awaited.select()
                 if self._is_stopping:
                     return
-                time.sleep(0.1)
-                continue
-            if not self._take(connection):
-                connection.close()
+                self._accept()
 
     def stop(self) -> None:
         """Accept no more, and end all connections; the machine is left as it is."""
         self._is_stopping = True
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # it has ended
+            self._stop.send(b"\0")
         with self._lock:
             for connection in self._open:
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:  # whoever it was has gone
+            return
+        except OSError:  # of a shortage
+            time.sleep(0.1)
+            return
+        connection.setblocking(True)  # noqa: FBT003
+        if not self._take(connection):
+            connection.close()
 
     def _take(self, connection: socket.socket) -> bool:
         """Begin to serve a connection; whether it may stay."""
