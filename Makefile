@@ -117,7 +117,7 @@ deb: $(VENV)/.dev ## Build a Debian package into dist/ (RELEASE=13 for another o
 	@$(BIN)/python -m scripts.deb --release $(RELEASE) $(ARGS)
 
 # Needs root and the network: it makes a Debian and installs the packages there.
-deb-test: $(VENV)/.dev ## Install the package in a minimal Debian, run, upgrade, remove and purge it (RELEASE=13)
+deb-test: $(VENV)/.dev ## Boot a minimal Debian; install, run, upgrade, purge and recover the package in it (RELEASE=13)
 	@scripts/need iproute2 mmdebstrap util-linux
 	@BIN=$(BIN) scripts/deb-test $(RELEASE)
 

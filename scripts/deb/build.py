@@ -146,6 +146,7 @@ def _documents(wanted: Build, tree: Path) -> None:
     documents.mkdir(parents=True)
     shutil.copy(ROOT / "packaging/deb/copyright", documents / "copyright")
     _compressed(documents / "changelog.gz", (ROOT / "CHANGELOG.md").read_bytes())
+    shutil.copytree(ROOT / "docs", documents / "docs", ignore=shutil.ignore_patterns("pictures"))
     shutil.copytree(ROOT / "monitoring", tree / "usr/share/doorward/monitoring", ignore=shutil.ignore_patterns("*.test.yml"))
     settings = tree / "etc/default/doorward"
     settings.parent.mkdir(parents=True)

@@ -20,7 +20,7 @@ from typing import Any, Final
 import yaml
 
 from scripts.deb.build import ROOT
-from scripts.deb.trial import expect
+from scripts.deb.machine import expect
 from scripts.image.build import NUMBER, PORT, STATE
 from scripts.image.layout import opened
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from scripts.image.build import NUMBER, PORT, SSH_PORT
+from tests.docs.commands import named
 
 ROOT = Path(__file__).parents[2]
 PAGE = " ".join((ROOT / "docs" / "install.md").read_text("utf-8").split())
@@ -13,8 +14,25 @@ PAGE = " ".join((ROOT / "docs" / "install.md").read_text("utf-8").split())
 
 def test_each_target_of_make_is_there() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
-    named = set(re.findall(r"` ?make ([a-z-]+)", PAGE))
+    named = set(re.findall(r"(?:`|# build) ?make ([a-z-]+)", PAGE))
     assert {"deb", "image", "image-test"} <= named <= set(targets)
+
+
+NOT_RUN = {
+    "build": "make deb-test builds the packages that it installs",
+    "known": "facts of a machine; tests put their own in place of them",
+}
+"""Blocks that no test pastes, and why."""
+PASTED = {"scripts/deb/trial.py": r'block\("([\w ]+)"', "tests/system/test_backup_everywhere.py": r'"(\w+)": by_command'}
+"""Who pastes the others, and how that is seen there."""
+
+
+def test_each_command_is_run_by_some_test() -> None:
+    names = [name for page in ("install.md", "recovery.md") for name in named(page)]
+    assert len(names) == len(set(names))
+    pasted = {name for path, pattern in PASTED.items() for name in re.findall(pattern, (ROOT / path).read_text("utf-8"))}
+    assert set(names) == pasted | set(NOT_RUN)
+    assert not pasted & set(NOT_RUN)
 
 
 def test_each_unit_and_file_is_there() -> None:

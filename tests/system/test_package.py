@@ -29,6 +29,7 @@ WANTED = {
     "usr/bin/doorward-host": 0o755,
     "usr/share/bash-completion/completions/doorward": 0o644,
     "usr/share/doc/doorward/changelog.gz": 0o644,
+    "usr/share/doc/doorward/docs/operations.md": 0o644,
     "usr/share/doorward/monitoring/doorward.dashboard.json": 0o644,
     "usr/share/doorward/monitoring/doorward.rules.yml": 0o644,
     "usr/share/doc/doorward/copyright": 0o644,
@@ -70,7 +71,9 @@ def test_what_a_package_says_and_has(package: Path, tmp_path: Path) -> None:
         assert (tmp_path / "DEBIAN" / script).stat().st_mode & 0o111
         said("sh", "-n", tmp_path / "DEBIAN" / script)
     for page in ("man1/doorward.1.gz", "man8/doorward-host.8.gz"):
-        assert gzip.decompress((tmp_path / "usr/share/man" / page).read_bytes()).startswith(b".TH ")
+        written = gzip.decompress((tmp_path / "usr/share/man" / page).read_bytes())
+        assert written.startswith(b".TH ")
+        assert not re.search(rb"\.SH DESCRIPTION\n+\.SH ", written), "it says what the program is"
 
 
 @pytest.fixture(scope="module")

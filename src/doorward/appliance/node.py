@@ -168,6 +168,12 @@ class Appliance:
             Memory(),
         ]
 
+    @property
+    def new_fingerprint(self) -> str | None:
+        """The SHA-256 of the certificate as browsers show it, where this start has made it; None later and without TLS."""
+        shown = certificates.shown(self._snapshot) if self._directory.is_fresh and not self._options.plain_http else None
+        return None if shown is None else bytes.fromhex(shown.fingerprint).hex(":").upper()
+
     # The parts
 
     def _ignored_password(self) -> str | None:

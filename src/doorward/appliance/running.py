@@ -73,8 +73,7 @@ def _run(options: Options, say: Callable[[str], None], warn: Callable[[str], Non
         gc.enable()
         say(f"Doorward is ready at {address} ({options.machine} host, state in {options.state}).")
         notify("READY=1")
-        if appliance.app.state != "serving":
-            _say_how_to_set_up(address, appliance.setup_code, say)
+        _say_what_is_new(appliance, address, say)
 
     async def main() -> None:
         stop = asyncio.Event()
@@ -101,6 +100,13 @@ async def _tell_systemd(stop: asyncio.Event) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)
         notify("STOPPING=1" if stop.is_set() else "WATCHDOG=1")
+
+
+def _say_what_is_new(appliance: Appliance, address: str, say: Callable[[str], None]) -> None:
+    if appliance.new_fingerprint is not None:
+        say(f"Browsers ask about its certificate, which has the SHA-256 fingerprint {appliance.new_fingerprint}.")
+    if appliance.app.state != "serving":
+        _say_how_to_set_up(address, appliance.setup_code, say)
 
 
 def _say_how_to_set_up(address: str, code: SetupCode | None, say: Callable[[str], None]) -> None:

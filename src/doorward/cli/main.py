@@ -12,7 +12,11 @@ from doorward import __version__
 from doorward.cli.help import CONTEXT, MANUAL, LazyGroup, group
 from doorward.cli.options import ConnectionOptions, spread
 
-app = group("doorward")
+app = group(
+    "doorward",
+    "A self-hosted privileged-session appliance, managed through a transactional REST API.\n\n"
+    "The options of the connection may stand here or after the command.",
+)
 
 
 class Doorward(LazyGroup):
@@ -72,10 +76,7 @@ Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=
 
 
 def _doorward(context: typer.Context, version: bool = False, **connection: Any) -> None:  # noqa: FBT001, FBT002 - Typer's
-    """A self-hosted privileged-session appliance, managed through a transactional REST API.
-
-    The options of the connection may stand here or after the command. Manual: docs/operations.md.
-    """
+    """Keep the options of the connection for the command."""
     del version
     gc.enable()
     context.obj = ConnectionOptions(**connection)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import sqlite3
+import ssl
 import stat
 from typing import TYPE_CHECKING
 
@@ -52,6 +54,12 @@ def test_the_line_of_a_ready_server_names_address_host_and_state(server: Server)
     assert re.fullmatch(
         rf"Doorward is ready at https://127\.0\.0\.1:\d+ \(sandbox host, state in {re.escape(str(server.state))}\)\.\n", line
     )
+
+
+def test_the_first_start_tells_the_fingerprint_of_its_certificate(server: Server) -> None:
+    [line] = [line for line in server.output if "fingerprint" in line]
+    shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", server.port)))
+    assert hashlib.sha256(shown).digest().hex(":").upper() in line
 
 
 def test_everything_that_is_kept_is_readable_by_its_owner_only(server: Server) -> None:
