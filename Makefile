@@ -126,9 +126,10 @@ image: $(VENV)/.dev ## Build an image for containers into dist/ (packaging/image
 	@scripts/need mmdebstrap
 	@$(BIN)/python -m scripts.image --release $(RELEASE) $(ARGS)
 
-image-test: $(VENV)/.dev ## Build the image, and run what is in it by chroot as the example says
-	@scripts/need iproute2 mmdebstrap util-linux
-	@image=$$($(BIN)/python -m scripts.image --release $(RELEASE) --output build/image) && $(BIN)/python -m scripts.image.trial "$$image"
+image-test: $(VENV)/.dev ## Build the image, and run what is in it as the example says: by chroot, and by podman
+	@scripts/need catatonit iproute2 mmdebstrap podman runc util-linux
+	@image=$$($(BIN)/python -m scripts.image --release $(RELEASE) --output build/image) && $(BIN)/python -m scripts.image.trial "$$image" && \
+		$(BIN)/python -m scripts.image.podman "$$image"
 
 console: $(VENV)/.dev ## Build the web console again, from console/ into src/doorward/console
 	@scripts/console
