@@ -86,9 +86,9 @@ class Seaweed:
         return self._client.send(AWS4Auth(ACCOUNT, SECRET, "us-east-1", "s3")(request))
 
     def bucket(self, name: str, *, locks: bool = False) -> str:
-        """Make a bucket; return its name."""
-        made = self.ask("PUT", name, headers=_LOCKED if locks else None)
-        assert made.status_code == httpx2.codes.OK, made.text
+        """Make a bucket; return its name. A store that answers may still refuse to keep anything for a moment."""
+        headers = _LOCKED if locks else None
+        until(lambda: self.ask("PUT", name, headers=headers).status_code == httpx2.codes.OK, what=f"the bucket {name}")
         return name
 
     def names(self, bucket: str, prefix: str) -> list[str]:
