@@ -100,7 +100,9 @@ def test_start_times_keep_their_order() -> None:
     assert stored(BACKUPS, {**BACKUP_NFS, "start_times": ["13:30", "01:30"]})["start_times"] == ["13:30", "01:30"]
 
 
-@pytest.mark.parametrize(("path", "allowed"), [(BACKUPS, {"rsync", "smb", "nfs", "s3"}), (ARCHIVES, {"none", "smb", "nfs"})])
+@pytest.mark.parametrize(
+    ("path", "allowed"), [(BACKUPS, {"rsync", "smb", "nfs", "s3"}), (ARCHIVES, {"none", "smb", "nfs", "s3"})]
+)
 @pytest.mark.parametrize("kind", ["rsync", "smb", "nfs", "s3", "none", "ftp"])
 def test_kinds_of_targets(path: str, allowed: set[str], kind: str) -> None:
     policy = dict(BOTH)[path]
