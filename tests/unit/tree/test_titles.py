@@ -12,6 +12,8 @@ from doorward.tree.titles import WORDS, title_of
     [
         ("server_certificate_ca", "Server certificate CA"),
         ("nts", "NTS"),
+        ("ip", "IP address"),
+        ("ip_forwarding_rule_pairs", "IP forwarding rule pairs"),
         ("smtp_auth", "SMTP authentication"),
         ("bind_dn", "Bind DN"),
         ("maximum_load15", "Maximum load (15 minutes)"),
