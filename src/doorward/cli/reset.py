@@ -33,14 +33,9 @@ from doorward.transaction.startup import read_running, whole_tree
 
 def become_owner(state: Path) -> None:
     """Give up root for the owner of a state directory: what is written there stays theirs. Raises NotResetError."""
-    try:
-        found = (state / DATABASE).stat()
-    except OSError:
-        raise NotResetError(f"{state} holds no state of Doorward that this user may use.") from None
+    found = _check_owner(state)
     if os.geteuid() == found.st_uid:
         return
-    if os.geteuid() != 0:
-        raise NotResetError(f"{state} belongs to another user; only that user and root may do this.")
     # What is loaded late is loaded now: the owner may not be allowed to read the program.
     whole_tree()
     common_passwords()
@@ -50,11 +45,24 @@ def become_owner(state: Path) -> None:
     os.seteuid(found.st_uid)
 
 
+def _check_owner(state: Path) -> os.stat_result:
+    """Return whose a state directory is. Raises NotResetError where this is neither their process nor root's."""
+    try:
+        found = (state / DATABASE).stat()
+    except OSError:
+        raise NotResetError(f"{state} holds no state of Doorward that this user may use.") from None
+    if os.geteuid() not in {0, found.st_uid}:
+        raise NotResetError(f"{state} belongs to another user; only that user and root may do this.")
+    return found
+
+
 def reset(state: Path, machine: MachineKind, request: LocalRequest) -> int:
     """Do what is asked for, as a revision of its own; return the number of that. Raises NotResetError.
 
-    The server of the state directory does it; where none runs, the state directory is worked on here.
+    The server of the state directory does it; where none runs, the state directory is worked on here, as its owner. Root asks as
+    root: what has become another user is hidden from a server whose unit says ``ProtectProc=invisible``.
     """
+    _check_owner(state)
     try:
         match ask(state, request):
             case ResetDone(revision):
@@ -62,6 +70,7 @@ def reset(state: Path, machine: MachineKind, request: LocalRequest) -> int:
             case RequestRefused(reason):
                 raise NotResetError(reason)
             case None:
+                become_owner(state)
                 return _reset_here(state, machine, request)
     except NotAnsweredError as why:
         raise NotResetError(str(why)) from None

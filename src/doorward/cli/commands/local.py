@@ -69,13 +69,12 @@ def reset_password(
     login sessions of admin end.
     """
     from doorward.appliance.local_requests import ResetPassword
-    from doorward.cli.reset import become_owner, reset
+    from doorward.cli.reset import reset
     from doorward.transaction.reset import NotResetError
 
     directory = state_directory(state, host)
     text = new_password("admin", new_password_file)
     try:
-        become_owner(directory)
         number = reset(directory, host.value, ResetPassword(text))
     except NotResetError as why:
         raise CommandError(f"The password was not changed: {origin(state)}{why}") from None
@@ -91,12 +90,11 @@ def reset_approval(state: StateOption = None, host: HostOption = HostMode.sandbo
     everybody who gets alerts is told.
     """
     from doorward.appliance.local_requests import ResetApproval
-    from doorward.cli.reset import become_owner, reset
+    from doorward.cli.reset import reset
     from doorward.transaction.reset import NotResetError
 
     directory = state_directory(state, host)
     try:
-        become_owner(directory)
         number = reset(directory, host.value, ResetApproval())
     except NotResetError as why:
         raise CommandError(f"Nothing was changed: {origin(state)}{why}") from None
