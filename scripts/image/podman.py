@@ -111,7 +111,8 @@ def store() -> Iterator[Podman]:
         try:
             yield podman
         finally:
-            podman.run("rm", "--all", "--force", "--time", "10")
+            for service in ("doorward", "workers"):  # the second is what the first depends on
+                podman.run("rm", "--force", "--ignore", "--time", "10", f"{_NAME}{service}")
             podman.run("rmi", "--all", "--force")
             podman.run("volume", "rm", "--all", "--force")
 
