@@ -25,7 +25,7 @@ ROTATION = 19
 
 LISTENERS = (
     "before SqliteStore.begin", "before Listeners.open", "after Listeners.open", "before SqliteStore.publish",
-    "before Pipeline._move", "before Listeners.settle", "after Listeners.settle", "before answer",
+    "before CommitSubscribers.tell", "before Listeners.settle", "after Listeners.settle", "before answer",
 )  # fmt: skip
 """Steps of a commit that moves a listener."""
 
@@ -34,7 +34,7 @@ NETWORK = ("before SqliteStore.begin", "after Managed.keep", 10, 15, 20, "before
 
 BATCH = (
     "before SqliteStore.begin", "after COMMIT", "before Host._step", 10, 20, "before SqliteStore.publish",
-    "before Pipeline._move", "before answer",
+    "before CommitSubscribers.tell", "before answer",
 )  # fmt: skip
 """Steps of changes that come with their commit in one request; those with numbers are on the host."""
 

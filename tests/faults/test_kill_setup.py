@@ -24,7 +24,7 @@ STEPS = {
     "before SqliteStore.begin": False,
     "before Host._step": False,
     "before SqliteStore.publish": False,
-    "before Pipeline._move": True,
+    "before CommitSubscribers.tell": True,
 }
 """Where the server is killed, and whether it is set up afterwards."""
 

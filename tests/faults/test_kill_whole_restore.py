@@ -21,7 +21,7 @@ STEPS = {
     "before SqliteStore.publish": False,
     "before INSERT INTO revisions": False,
     "before DELETE FROM journal": False,
-    "before Pipeline._move": True,
+    "before CommitSubscribers.tell": True,
 }
 """Steps of the commit, and whether the archive is in force behind them: one transaction takes the history over."""
 

@@ -149,12 +149,12 @@ def lay_in_server() -> None:
     from doorward.host.managed import Managed
     from doorward.listening.listeners import Listeners
     from doorward.store.sqlite import SqliteStore
-    from doorward.transaction.pipeline import Pipeline
+    from doorward.transaction.subscribers import CommitSubscribers
 
     for owner, names in (
         (SqliteStore, ("begin", "close_journal", "confirmed", "publish", "save_commit_record")),
         (Host, ("_restore", "_step", "start")),
-        (Pipeline, ("_move",)),
+        (CommitSubscribers, ("tell",)),
     ):
         for name in names:
             around(owner, name, _named(f"{owner.__name__}.{name}"))
