@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from msgspec import Struct
 
 from doorward.cli.commands.archive import PasswordFile, archive_password
 from doorward.cli.commands.uploading import sent
@@ -38,7 +38,8 @@ class RestoredNetwork(StrEnum):
     restore = "restore"
 
 
-class Restoring(Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restoring:
     """What a restore is to replace, and what it may take."""
 
     scope: Annotated[Scope, typer.Option(help="The configuration, or the whole system with its identity.")] = Scope.configuration
