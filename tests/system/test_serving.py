@@ -64,7 +64,9 @@ def test_sigterm_ends_the_server_and_its_chronyd(tmp_path: Path) -> None:
         assert idle.closed()
         assert used.closed()
     assert not alive(chronyd)
-    assert "".join(server.output) == f"Doorward is ready at {server.url} (sandbox host, state in {server.state}).\n"
+    ready, fingerprint = "".join(server.output).splitlines()
+    assert ready == f"Doorward is ready at {server.url} (sandbox host, state in {server.state})."
+    assert re.fullmatch(r"Browsers ask .* SHA-256 fingerprint ([0-9A-F]{2}:){31}[0-9A-F]{2}\.", fingerprint)
     assert "Traceback" not in "".join(server.errors)
     server.start()
     with Raw(server) as again:
