@@ -28,6 +28,7 @@ UNSEEN = "It keeps what was erased from being found on a stolen disk; a loss of 
 PLAN = {
     "name appliance.admin_listeners:AdminListeners.tell": FOR_READERS,
     "name appliance.trusted:hand_out": FOR_READERS,
+    "name archiving.fetching:FetchedTrails._fetch": FOR_A_DAY,
     "sync backup.restore.applying:_history_beside": RECORDS,
     "name backup.restore.applying:_history_beside": RECORDS,
     "sync backup.restore.applying:_history_beside 2": RECORDS,
