@@ -80,7 +80,7 @@ PLAN = {
     "sync store.vault:_write_new": RECORDS,
     "name store.vault:_write_new": RECORDS,
     "sync store.vault:_write_new 2": BESIDE,
-    "commit sessions.catalogue.writer:Writer._write": SESSIONS,
+    "commit sessions.catalogue.sqlite.writing:SqliteTransactions.commit": SESSIONS,
 }
 """The proof that notices, or why nothing has to."""
 SOME = 3

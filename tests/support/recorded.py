@@ -12,8 +12,8 @@ from doorward.recording.records import Record, RecordKind, encode_json, varint
 from doorward.recording.seals import Seal
 from doorward.recording.terminal import AvtTerminal
 from doorward.recording.writer import TrailWriter
+from doorward.sessions.catalogue.port import SessionCatalogue
 from doorward.sessions.catalogue.rows import ACCEPT, ChannelRow, EventRow, Facts, IndexLine, Peer, SessionEnd, SessionRow
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 
 BEGAN = 1_795_946_400_000
 """2026-11-29T10:00:00Z in ms."""
@@ -51,7 +51,7 @@ FACTS = Facts(
 
 
 async def told(
-    catalogue: SqliteCatalogue,
+    catalogue: SessionCatalogue,
     session: SessionRow,
     facts: Facts = FACTS,
     lines: Sequence[str] = ("$ ls", "notes.txt"),
@@ -71,13 +71,13 @@ async def told(
         await catalogue.end(key, end)
 
 
-def tell(catalogue: SqliteCatalogue, *sessions: SessionRow, **more: Any) -> None:
+def tell(catalogue: SessionCatalogue, *sessions: SessionRow, **more: Any) -> None:
     async def all_of_them() -> None:
         for session in sessions:
             await told(catalogue, session, **more)
+        await catalogue.synced()
 
     asyncio.run(all_of_them())
-    catalogue.writer.flush()
 
 
 def trail(

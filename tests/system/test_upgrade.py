@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from doorward.sessions.catalogue.tables import FILE
+from doorward.sessions.catalogue.sqlite.tables import FILE
 from tests.support import earlier
 from tests.support.server import Server, running
 

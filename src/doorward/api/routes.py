@@ -53,8 +53,7 @@ from doorward.events.support_bundles import Bundles
 from doorward.host.ntp_probe import Prober
 from doorward.proxy.control.figures import Figures
 from doorward.sessions.audience import audience
-from doorward.sessions.catalogue.port import LiveSessions
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.port import LiveSessions, SessionCatalogue
 from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.sessions.trails import Trails
 from doorward.transaction.commits import CommitService
@@ -83,7 +82,7 @@ class ApiParts(Struct, frozen=True):
     """What is wrong with any area."""
     metrics: Callable[[], Iterable[Metric]]
     """The figures of all areas."""
-    catalogue: SqliteCatalogue
+    catalogue: SessionCatalogue
     trails: Trails
     live: LiveSessions
     host_keys: TrustedHostKeys

@@ -22,7 +22,7 @@ from doorward.backup.signing import SigningKeyError
 from doorward.cluster.keys import NodeKeyError
 from doorward.host.errors import HostError
 from doorward.host.notify import notify, watchdog_seconds
-from doorward.sessions.catalogue.tables import CatalogueDamagedError
+from doorward.sessions.catalogue.sqlite.tables import CatalogueDamagedError
 from doorward.store.anchor import HistoryKeyError
 from doorward.store.lock import StateInUseError, locked
 from doorward.store.port import StoreDamagedError

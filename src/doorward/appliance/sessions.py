@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from doorward.areas.area import Area, Issue, Metric
-from doorward.sessions.catalogue.port import LiveSessions
+from doorward.sessions.catalogue.port import LiveSessions, SessionCatalogue
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
-from doorward.sessions.catalogue.tables import FILE, PURPOSE
+from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE
 from doorward.sessions.live import NoLiveSessions
 from doorward.sessions.retention import SessionRetention
 from doorward.sessions.trails import DIRECTORY, Keys, Trails, no_keys
@@ -29,7 +29,7 @@ SEARCHED_SECONDS: Final = 12.0
 class SessionParts(Area):
     """What a node has of sessions. Raises CatalogueDamagedError."""
 
-    catalogue: SqliteCatalogue
+    catalogue: SessionCatalogue
     trails: Trails
     retention: SessionRetention
     live: LiveSessions = field(default_factory=NoLiveSessions)
@@ -60,12 +60,12 @@ class SessionParts(Area):
 
     def issues(self) -> Iterator[Issue]:
         """Tell where nothing can be written about sessions."""
-        if (failure := self.catalogue.writer.failing) is not None:
+        if (failure := self.catalogue.failing) is not None:
             yield Issue(f"No session can begin: the session catalogue can't be written ({failure}).", "/api/audit", level="error")
 
     def metrics(self) -> Iterator[Metric]:
         """Yield whether nothing can be written about sessions."""
-        is_failing = self.catalogue.writer.failing is not None
+        is_failing = self.catalogue.failing is not None
         about = "1 while no session can begin: the catalogue can't be written."
         yield Metric("doorward_session_catalogue_failing", about, is_failing)
 

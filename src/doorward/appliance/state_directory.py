@@ -19,7 +19,7 @@ from doorward.host.nics import WILDCARDS
 from doorward.host.notify import is_journal
 from doorward.listening.listeners import Listeners
 from doorward.listening.sockets import bind
-from doorward.sessions.catalogue import tables
+from doorward.sessions.catalogue.sqlite import tables
 from doorward.store.anchor import HistoryKey
 from doorward.store.format import FORMATS
 from doorward.store.migration import NewerFormatError

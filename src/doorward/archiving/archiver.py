@@ -27,8 +27,8 @@ from doorward.backup.runs import PAUSES
 from doorward.configuration.policies.archive_cleanup_policies import PATH, ArchivePolicy
 from doorward.configuration.ssh import connections
 from doorward.events.notifications import Notifications
+from doorward.sessions.catalogue.port import SessionCatalogue
 from doorward.sessions.catalogue.rows import SessionRow
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.trails import Trails
 from doorward.store.port import Edit
 from doorward.tracing import span
@@ -65,7 +65,7 @@ class Archiver(Area):
     """What a node does about archives of recordings. It gives ``trails`` the way to those that left it."""
 
     def __init__(
-        self, node: NodeView, catalogue: SqliteCatalogue, trails: Trails, notifications: Notifications, clock: Clock = utc_now
+        self, node: NodeView, catalogue: SessionCatalogue, trails: Trails, notifications: Notifications, clock: Clock = utc_now
     ) -> None:
         self._node, self._catalogue, self._clock = node, catalogue, clock
         self._stop = threading.Event()

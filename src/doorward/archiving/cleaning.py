@@ -22,8 +22,8 @@ from doorward.archiving.sending import TrailSender, TrailUnfitError
 from doorward.backup.failure import BackupError
 from doorward.configuration.policies.archive_cleanup_policies import ArchivePolicy
 from doorward.recording.journal import SUFFIX
+from doorward.sessions.catalogue.port import SessionCatalogue
 from doorward.sessions.catalogue.rows import Facts, SessionRow, TrailArchive
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.trails import TrailMissingError, Trails
 from doorward.tree.snapshot import Snapshot
 
@@ -44,11 +44,11 @@ class Cleaned:
 class LocalCopies:
     """The trails on a node. Everything blocks."""
 
-    def __init__(self, catalogue: SqliteCatalogue, trails: Trails, sender: TrailSender, node: str) -> None:
+    def __init__(self, catalogue: SessionCatalogue, trails: Trails, sender: TrailSender, node: str) -> None:
         self._catalogue, self._trails, self._sender, self._node = catalogue, trails, sender, node
 
     def clean(self, used: UsedPolicy, snapshot: Snapshot, now: datetime, opened: Opener) -> Cleaned:
-        """Delete what a policy wants here no longer. Raises CatalogueUnavailableError, sqlite3.Error, OSError."""
+        """Delete what a policy wants here no longer. Raises CatalogueUnavailableError, OSError."""
         cleaned, before = Cleaned(), int((now - timedelta(days=used.policy.retention_days)).timestamp() * 1000)
         with ExitStack() as stack:
             buckets: dict[str, Bucket] = {}

@@ -17,8 +17,8 @@ from doorward.archiving.policies import UsedPolicy
 from doorward.backup.failure import BackupError
 from doorward.backup.records import Clock, utc_now
 from doorward.events.node import zone
+from doorward.sessions.catalogue.port import SessionCatalogue
 from doorward.sessions.catalogue.rows import Facts, SessionRow, TrailArchive
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.trails import TrailMissingError, Trails
 from doorward.tree.snapshot import Snapshot
 
@@ -36,7 +36,7 @@ class TrailUnfitError(Exception):
 class TrailSender:
     """Sends trails of this node. Everything blocks."""
 
-    def __init__(self, catalogue: SqliteCatalogue, trails: Trails, stop: threading.Event, clock: Clock = utc_now) -> None:
+    def __init__(self, catalogue: SessionCatalogue, trails: Trails, stop: threading.Event, clock: Clock = utc_now) -> None:
         self._catalogue, self._trails, self._stop, self._clock = catalogue, trails, stop, clock
 
     def send(self, row: SessionRow, used: UsedPolicy, bucket: Bucket, snapshot: Snapshot) -> TrailArchive:

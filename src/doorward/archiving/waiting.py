@@ -6,9 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from doorward.sessions.catalogue import archiving
-from doorward.sessions.catalogue.archiving import Unarchived
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.port import SessionCatalogue
+from doorward.sessions.catalogue.results import Unarchived
 from doorward.store.port import Store
 from doorward.store.records import Records
 from doorward.tree.jsontext import prepared
@@ -36,7 +35,7 @@ class ArchiveMark:
 class WaitingTrails:
     """The sessions of a node that are to be archived. In one thread."""
 
-    catalogue: SqliteCatalogue
+    catalogue: SessionCatalogue
     store: Store
     node: str
     ended: dict[int, Unarchived] = field(default_factory=dict)
@@ -59,16 +58,16 @@ class WaitingTrails:
         for known in (self.ended, self._running):
             for number in [number for number, one in known.items() if one.policy_key not in wanted]:
                 del known[number]
-        with self.catalogue.readers.reading() as connection:
-            newest = archiving.newest(connection)
+        with self.catalogue.looking() as look:
+            newest = look.newest(self.node)
             if self._after > newest:  # of a catalogue that was there before
                 self._after = 0
-            begun = archiving.by_ids(connection, [*self._running])
+            begun = look.unarchived_of([*self._running])
             self._running.clear()  # those that are gone, too
             self._settle(begun, now)
             while self._after < newest and len(self.ended) + len(self._running) < MAX_WAITING:
                 until = min(newest, self._after + WINDOW)
-                found = archiving.unarchived(connection, self.node, wanted, self._after, until) if wanted else []
+                found = look.unarchived(self.node, wanted, self._after, until) if wanted else []
                 room = MAX_WAITING - len(self.ended) - len(self._running)
                 if len(found) > room:
                     found = found[:room]

@@ -12,8 +12,8 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
-from doorward.sessions.catalogue.checking import check_catalogue
-from doorward.sessions.catalogue.tables import FILE, PURPOSE
+from doorward.sessions.catalogue.sqlite.checking import check_catalogue
+from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE
 from doorward.sessions.trail_checks import check_trails
 from doorward.sessions.trails import DIRECTORY, Trails
 from doorward.store.anchor import MAX_TEXT, HistoryKey, HistoryKeyError, anchors_in

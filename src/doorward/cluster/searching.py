@@ -29,8 +29,7 @@ from doorward.sessions.audience import Audience
 from doorward.sessions.catalogue.fields import ValueUnfitError
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
 from doorward.sessions.catalogue.query import QueryRefusedError
-from doorward.sessions.catalogue.readers import TooSlowError
-from doorward.sessions.catalogue.search import TooManyBinsError
+from doorward.sessions.catalogue.results import TooManyBinsError, TooSlowError
 from doorward.sessions.central.answering import LocalSessions, NoSessionError, UnknownFieldError
 from doorward.sessions.central.port import NodeAwayError, NodeRefusedError, OtherNodes, SearchedNode
 from doorward.sessions.central.questions import SearchCall, SearchQuestion

@@ -6,14 +6,13 @@ all of them; write on every object allows everything. A session whose policy is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Struct, field
 
 from doorward.access.rights import Rights
-from doorward.sessions.catalogue.conditions import ALL, NONE, Condition
+from doorward.sessions.catalogue.criteria import ALL, NONE, Criterion, VisibleTo
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.tree.snapshot import Snapshot
 
@@ -68,22 +67,12 @@ class Audience(Struct, frozen=True):
         of_group = grant.group is None or grant.group in row.gateway_groups
         return grant.policy_key == row.policy_key and of_group and not (grant.other_user and row.gateway_user == self.user)
 
-    def condition(self) -> Condition:
-        """Return the condition of the sessions that the account may see."""
+    def criterion(self) -> Criterion:
+        """Return the criterion of the sessions that the account may see."""
         if self.sees_all:
             return ALL
-        lines = [[g.policy_key, g.group, int(g.other_user)] for g in self.grants if g.may_audit]
-        if not lines:
-            return NONE
-        plain = json.dumps(sorted({key for key, group, other in lines if group is None and not other}))
-        narrow = json.dumps([line for line in lines if line[1] is not None or line[2]])
-        return Condition(
-            "(policy_key IN (SELECT value FROM json_each(?))"
-            " OR EXISTS (SELECT 1 FROM json_each(?) WHERE policy_key = value ->> 0"
-            " AND (value ->> 1 IS NULL OR instr(groups, char(31) || (value ->> 1) || char(31)))"
-            " AND NOT (value ->> 2 AND gateway_user = ? COLLATE BINARY)))",
-            (plain, narrow, self.user),
-        )
+        lines = tuple((grant.policy_key, grant.group, grant.other_user) for grant in self.grants if grant.may_audit)
+        return VisibleTo(self.user, lines) if lines else NONE
 
 
 def audience(snapshot: Snapshot, user: str, rights: Rights) -> Audience:

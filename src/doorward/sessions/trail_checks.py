@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from doorward.sessions.catalogue.columns import decode_row
 from doorward.sessions.catalogue.rows import SessionRow
-from doorward.sessions.catalogue.tables import decode_row
 from doorward.sessions.trails import TrailMissingError, Trails
 
 _AT_ONCE = 500

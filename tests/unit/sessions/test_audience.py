@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import doorward.configuration
 from doorward.access.rights import Rights
 from doorward.host.machine import Machine
 from doorward.sessions.audience import PATH, Audience, audience
-from doorward.sessions.catalogue import search
 from doorward.sessions.catalogue.fields import FIELDS
+from doorward.sessions.catalogue.keeping import KeptSessions
+from doorward.sessions.catalogue.results import SortOrder
 from doorward.sessions.catalogue.rows import Facts
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Document, Snapshot
+from tests.support.catalogues import ENGINES, made, opened
 from tests.support.recorded import LINUX, ORACLE, row
 
 EVERYBODY = {"selection": "everybody"}
@@ -52,31 +54,31 @@ def rights(*groups: str, objects: tuple[str, ...] = (), everything: bool = False
     return Rights(everything, frozenset(objects), frozenset(), groups)
 
 
-def seen(of: Audience, rows: list[Any], catalogue: SqliteCatalogue) -> list[int]:
-    with catalogue.readers.reading() as connection:
-        found = list(
-            search.ids(connection, of.condition(), search.SortOrder(((FIELDS["recording.content_reference_id"], False),)), 100)
-        )
+def seen(of: Audience, rows: list[Any], catalogue: KeptSessions) -> list[int]:
+    with catalogue.looking() as look:
+        found = list(look.ids(of.criterion(), SortOrder(((FIELDS["recording.content_reference_id"], False),)), 100))
     assert found == [number for number, one in enumerate(rows, 1) if of.sees(one)], "the database and the rule differ"
     return found
 
 
-@pytest.fixture(scope="module")
-def sessions(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], SqliteCatalogue]:
+@pytest.fixture(scope="module", params=ENGINES)
+def sessions(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[list[Any], KeptSessions]]:
     """1-4 on linux: of nobody, jane (dba), bob (ops, dba), JANE; 5-8 the same on oracle; 9 on a policy that is gone."""
-    catalogue = SqliteCatalogue(tmp_path_factory.mktemp("audience") / "sessions.db")
     people = [("", ()), ("jane", ("dba",)), ("bob", ("ops", "dba")), ("JANE", ("dba2", "xdba"))]
     rows = [
         row(number, policy_key=policy, gateway_user=user, gateway_groups=groups)
         for number, (policy, (user, groups)) in enumerate([*itertools.product((LINUX, ORACLE), people), ("gone", people[1])], 1)
     ]
 
-    async def begun() -> None:
+    async def begun(catalogue: KeptSessions) -> None:
         for one in rows:
             await catalogue.begin(one)
 
-    asyncio.run(begun())
-    return rows, catalogue
+    with opened(request.param, tmp_path_factory.mktemp("audience")) as catalogue:
+        asyncio.run(begun(catalogue))
+        yield rows, catalogue
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def sessions(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Any], Sqlit
     ],
 )
 def test_sessions_are_seen_by_access_control(
-    sessions: tuple[list[Any], SqliteCatalogue], lines: dict[str, Any], expected: list[int]
+    sessions: tuple[list[Any], KeptSessions], lines: dict[str, Any], expected: list[int]
 ) -> None:
     of = audience(snapshot(**lines), "jane", rights("auditors", "more"))
     assert seen(of, *sessions) == expected
@@ -104,7 +106,7 @@ def test_sessions_are_seen_by_access_control(
 
 
 @pytest.mark.parametrize("of", [rights(objects=("/special/searchmenu",)), rights(everything=True)])
-def test_the_right_to_search_shows_all(sessions: tuple[list[Any], SqliteCatalogue], of: Rights) -> None:
+def test_the_right_to_search_shows_all(sessions: tuple[list[Any], KeptSessions], of: Rights) -> None:
     assert seen(audience(snapshot(), "jane", of), *sessions) == list(range(1, 10))
 
 
@@ -135,13 +137,14 @@ def test_the_right_to_search_is_no_right_to_act() -> None:
     assert audience(snapshot(), "admin", rights(everything=True)).may_act(row(), "")
 
 
-def test_groups_that_hold_separators_open_nothing(tmp_path: Path) -> None:
-    catalogue = SqliteCatalogue(tmp_path / "sessions.db")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_groups_that_hold_separators_open_nothing(engine: str, tmp_path: Path) -> None:
+    catalogue = made(engine, tmp_path)
     asyncio.run(catalogue.begin(row(1)))
     asyncio.run(catalogue.update(row(1).key, Facts(gateway_groups=("x\x1fdba\x1fy",))))
     catalogue.writer.flush()
     of = audience(snapshot(linux=[line(subject=DBA)]), "jane", rights("auditors"))
-    with catalogue.readers.reading() as connection:
-        found = search.count(connection, of.condition())
+    with catalogue.looking() as look:
+        found = look.count(of.criterion())
     catalogue.close()
     assert found == 0

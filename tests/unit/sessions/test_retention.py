@@ -12,13 +12,14 @@ import pytest
 import doorward.configuration
 from doorward.host.machine import Machine
 from doorward.sessions.audience import PATH
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.query import parsed
 from doorward.sessions.retention import OPTIONS, SessionRetention, Terms, terms
 from doorward.sessions.trails import Trails
 from doorward.tree.jsontext import encode
 from doorward.tree.places import Place
 from doorward.tree.registry import discover
 from doorward.tree.snapshot import Document, Snapshot
+from tests.support.catalogues import ENGINES, made, stored
 from tests.support.recorded import BEGAN, LINUX, ORACLE, key_of, put_trail, row, tell
 
 OFF = {"enabled": False}
@@ -46,8 +47,8 @@ def snapshot(options: dict[str, Any] = OFF, linux: dict[str, Any] = OFF, oracle:
 class Site:
     """A catalogue with its trails. Sessions: of each policy one of 99 days ago and one of 9, and one that goes on since ever."""
 
-    def __init__(self, state: Path) -> None:
-        self.catalogue = SqliteCatalogue(state / "sessions.db")
+    def __init__(self, engine: str, state: Path) -> None:
+        self.catalogue = made(engine, state)
         self.directory = state / "trails"
         self.trails = Trails(self.directory)
         self.configuration = snapshot()
@@ -64,8 +65,7 @@ class Site:
 
     @property
     def rows(self) -> list[int]:
-        with self.catalogue.readers.reading() as connection:
-            return [number for (number,) in connection.execute("SELECT number FROM sessions ORDER BY number")]
+        return [number for (number,) in stored(self.catalogue, "SELECT number FROM sessions ORDER BY number")]
 
     @property
     def files(self) -> list[int]:
@@ -73,16 +73,15 @@ class Site:
 
     @property
     def doomed(self) -> list[str]:
-        with self.catalogue.readers.reading() as connection:
-            return [path for (path,) in connection.execute("SELECT path FROM doomed")]
+        return self.catalogue.doomed()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    made = Site(tmp_path)
-    yield made
-    made.retention.stop()
-    made.catalogue.close()
+@pytest.fixture(params=ENGINES)
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    site = Site(request.param, tmp_path)
+    yield site
+    site.retention.stop()
+    site.catalogue.close()
 
 
 def test_terms_are_those_of_the_configuration() -> None:
@@ -109,9 +108,8 @@ def test_row_text_and_trail_go_together(site: Site, options: dict[str, Any], lin
     assert site.rows == left
     assert site.files == [number for number in left if number != 6]
     assert site.doomed == []
-    with site.catalogue.readers.reading() as connection:
-        sql = "SELECT DISTINCT rowid >> 20 FROM text_index WHERE text_index MATCH 'notes'"
-        assert len(connection.execute(sql).fetchall()) == len(left)
+    with site.catalogue.looking() as look:
+        assert look.count(parsed("notes").criterion) == len(left)
 
 
 def test_a_trail_whose_row_is_gone_is_deleted_later(site: Site) -> None:
@@ -178,6 +176,4 @@ def test_a_clock_that_was_ahead_does_not_stop_it(site: Site) -> None:
 
 def test_what_is_kept_against_repetition_goes_a_day_after_the_end(site: Site) -> None:
     site.retention.clean(NOW)
-    with site.catalogue.readers.reading() as connection:
-        marked = {number for (number,) in connection.execute("SELECT session FROM marks")}
-    assert marked == {6}
+    assert {number for (number,) in stored(site.catalogue, "SELECT session FROM marks")} == {6}

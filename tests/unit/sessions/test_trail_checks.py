@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 from doorward.sessions.catalogue.rows import Peer, SessionRow, TrailArchive
-from doorward.sessions.catalogue.tables import insert, open_for_writing
+from doorward.sessions.catalogue.sqlite.tables import open_for_writing
+from doorward.sessions.catalogue.sqlite.writing import SqliteStatements
 from doorward.sessions.trail_checks import check_trails
 from doorward.sessions.trails import Trails
 
@@ -37,7 +38,7 @@ def test_trails_that_are_gone_or_cut_off_are_named(tmp_path: Path) -> None:
                 "key": key, "number": number, "began": number, "ended": 9, "node": "n", "policy": "p", "policy_key": "k",
                 "channel_policy": "c", "client": HERE, "target": HERE, "trail": f"{key}.dwr", "trail_bytes": 5,
             }  # fmt: skip
-            assert insert(connection, SessionRow(**common | changes)) == number
+            assert SqliteStatements(connection).insert(SessionRow(**common | changes)) == number
     (tmp_path / "whole.dwr").write_bytes(b"trail and seals")
     (tmp_path / "cut.dwr").write_bytes(b"tra")
     assert list(check_trails(tmp_path / "sessions.db", Trails(tmp_path), "n")) == [

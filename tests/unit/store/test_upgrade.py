@@ -13,7 +13,7 @@ import pytest
 
 from doorward import __version__
 from doorward.configuration.aaa.local_database import users
-from doorward.sessions.catalogue import tables
+from doorward.sessions.catalogue.sqlite import tables
 from doorward.store.anchor import HistoryKey
 from doorward.store.format import FORMATS
 from doorward.store.migration import Formats, NewerFormatError

@@ -15,7 +15,7 @@ from doorward.api.audit.parameters import MAX_REACHED, ListRequest, filter_of
 from doorward.api.audit.service import AuditService, sessions_of
 from doorward.api.request import Request
 from doorward.sessions.audience import Audience
-from doorward.sessions.catalogue.search import Found, Frequent
+from doorward.sessions.catalogue.results import Found, Frequent
 from doorward.sessions.catalogue.snapshots import SnapshotResult
 from doorward.sessions.central.answering import LocalSessions
 from doorward.sessions.central.merging import Place, merged_bins, merged_frequent, merged_page

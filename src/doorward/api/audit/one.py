@@ -19,9 +19,8 @@ from doorward.api.audit.shown import body_of, plain_time_of, time_of
 from doorward.api.audit.trail import AuditTrail, Replay, TrailFiles
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, envelope, meta, meta_schema
-from doorward.sessions.catalogue.hits import Hit
+from doorward.sessions.catalogue.results import Found, Hit
 from doorward.sessions.catalogue.rows import INDEXED, INDEXING, ChannelRow
-from doorward.sessions.catalogue.search import Found
 from doorward.sessions.central.questions import HitsQuestion, Items, ItemsQuestion, Kind
 
 SESSION: Final = {"x-component": "Session", "type": "object", "description": "A session; what is not known is left out."}

@@ -12,11 +12,11 @@ from msgspec import Struct, field
 from doorward.api import errors
 from doorward.api.audit.service import refused_query
 from doorward.api.request import Request
-from doorward.sessions.catalogue.conditions import ALL, Condition, joined
+from doorward.sessions.catalogue.criteria import Criterion, joined
 from doorward.sessions.catalogue.fields import FIELDS, Field, ValueUnfitError
-from doorward.sessions.catalogue.filters import TIMES, WORDS, time_condition, word_condition
+from doorward.sessions.catalogue.filters import TIMES, WORDS, time_criterion, word_criterion
 from doorward.sessions.catalogue.query import QueryRefusedError, fields_sentence
-from doorward.sessions.catalogue.search import SortOrder
+from doorward.sessions.catalogue.results import SortOrder
 
 MAX_LIMIT: Final = 500
 MAX_REACHED: Final = 10_000
@@ -57,7 +57,7 @@ class Page(Struct, frozen=True):
 class ListRequest(Struct, frozen=True):
     """What a list is asked for. ``given``: parameters that each page repeats."""
 
-    condition: Condition
+    criterion: Criterion
     order: SortOrder
     page: Page
     fields: tuple[str, ...]
@@ -130,7 +130,7 @@ def list_request(request: Request, zone: tzinfo) -> ListRequest:
     problems.raise_if_any()
     given = {name: query[name] for name in _REPEATED if name in query}
     return ListRequest(
-        condition=joined(dates, words_of(request, zone)),
+        criterion=joined(dates, words_of(request, zone)),
         order=order,
         page=page,
         fields=fields,
@@ -140,7 +140,7 @@ def list_request(request: Request, zone: tzinfo) -> ListRequest:
     )
 
 
-def filter_of(request: Request, zone: tzinfo) -> Condition:
+def filter_of(request: Request, zone: tzinfo) -> Criterion:
     """Return which sessions are asked for, by ``q``, ``content``, ``start`` and ``end``. Raises 400."""
     problems = _Problems()
     dates = _dates(request, zone, problems)
@@ -148,25 +148,25 @@ def filter_of(request: Request, zone: tzinfo) -> Condition:
     return joined(dates, words_of(request, zone))
 
 
-def words_of(request: Request, zone: tzinfo) -> Condition:
+def words_of(request: Request, zone: tzinfo) -> Criterion:
     """Return what ``q`` and ``content`` ask for. Raises 400."""
     found = []
     for name in WORDS:
         try:
-            found.append(word_condition(name, request.query.get(name, ""), zone))
+            found.append(word_criterion(name, request.query.get(name, ""), zone))
         except QueryRefusedError as error:
             raise refused_query(name, error) from None
     return joined(*found)
 
 
-def _dates(request: Request, zone: tzinfo, problems: _Problems) -> Condition:
-    found = [ALL]
+def _dates(request: Request, zone: tzinfo, problems: _Problems) -> Criterion:
+    found = []
     for name in TIMES:
         text = request.query.get(name, "")
         if not text:
             continue
         try:
-            found.append(time_condition(name, text, zone))
+            found.append(time_criterion(name, text, zone))
         except ValueUnfitError as error:
             problems.add(name, "format", f"This {error}.")
     return joined(*found)

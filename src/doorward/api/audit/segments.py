@@ -11,7 +11,7 @@ from doorward.api.audit.trail import OfTrail, first_terminal, moment_of
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta, meta_schema
 from doorward.recording.segments import segment, timeline
-from doorward.sessions.catalogue.search import Found
+from doorward.sessions.catalogue.results import Found
 
 _MILLISECONDS: Final = re.compile(r"(0|[1-9]\d{0,11})\Z", re.ASCII)
 _MAX_KNOWN: Final = 10_000

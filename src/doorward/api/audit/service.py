@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,14 +20,11 @@ from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
 from doorward.recording.trail_file import TrailPieces
 from doorward.sessions.audience import Audience, audience
-from doorward.sessions.catalogue import search
 from doorward.sessions.catalogue.fields import FIELDS
-from doorward.sessions.catalogue.port import CatalogueUnavailableError, LiveSessions
+from doorward.sessions.catalogue.port import CatalogueUnavailableError, LiveSessions, SessionCatalogue
 from doorward.sessions.catalogue.query import QueryRefusedError
-from doorward.sessions.catalogue.readers import TooSlowError
-from doorward.sessions.catalogue.search import Found, TooManyBinsError
+from doorward.sessions.catalogue.results import Found, TooManyBinsError, TooSlowError
 from doorward.sessions.catalogue.snapshots import SnapshotQuotaError, Snapshots
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.central.answering import LocalSessions, NoSessionError
 from doorward.sessions.central.port import NodeAwayError, NodeRefusedError, NoOtherNodes, OtherNodes
 from doorward.sessions.central.questions import (
@@ -61,7 +57,7 @@ _T = TypeVar("_T")
 class AuditService:
     """``running`` returns the configuration in effect; what anybody may see is decided by that, whenever it is asked."""
 
-    catalogue: SqliteCatalogue
+    catalogue: SessionCatalogue
     trails: Trails
     live: LiveSessions
     running: Callable[[], Snapshot]
@@ -93,8 +89,8 @@ class AuditService:
     def find(self, request: Request, key: str) -> Found:
         """Return a session that the caller may see, of this node or another. Blocks. Raises 404, 409, 503."""
         seen = self.audience(request)
-        with self.catalogue.readers.reading() as connection:
-            found = search.one(connection, key, seen.condition())
+        with self.catalogue.looking() as look:
+            found = look.one(key, seen.criterion())
         return found or self._elsewhere(request, key, seen)
 
     def _elsewhere(self, request: Request, key: str, seen: Audience) -> Found:
@@ -213,7 +209,7 @@ def refusals(request: Request) -> Iterator[None]:
     except TrailDamagedError as error:
         message = f"The trail can't be read: {error}."
         raise errors.conflict(message, code="damaged_trail", resource=request.href) from None
-    except (TooSlowError, NodeAwayError, NodeRefusedError, OSError, CatalogueUnavailableError, sqlite3.OperationalError) as error:
+    except (TooSlowError, NodeAwayError, NodeRefusedError, OSError, CatalogueUnavailableError) as error:
         raise _unfinished(request, error) from error
 
 

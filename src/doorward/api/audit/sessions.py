@@ -19,9 +19,8 @@ from doorward.api.audit.shown import body_of, chosen, csv_lines
 from doorward.api.audit.statistics import Histogram, Statistics
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, items_of, meta, meta_schema
-from doorward.sessions.catalogue import search
-from doorward.sessions.catalogue.conditions import ALL, Condition, joined
-from doorward.sessions.catalogue.search import Found
+from doorward.sessions.catalogue.criteria import ALL, Criterion, UpTo, joined
+from doorward.sessions.catalogue.results import Found
 from doorward.sessions.catalogue.snapshots import MAX_IDS, SnapshotResult
 
 KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{21}\Z")
@@ -78,7 +77,7 @@ class SessionList(Audited):
             every = await self.service.look(request, central.page, self.service, request, asked)
             founds, matching, away = every.founds, every.matching, every.away
         else:
-            asked = replace(asked, condition=joined(asked.condition, self.service.audience(request).condition()))
+            asked = replace(asked, criterion=joined(asked.criterion, self.service.audience(request).criterion()))
             founds, matching = await self.service.look(request, self._page, asked)
         if asked.is_csv:
             return _csv(founds, asked, away)
@@ -99,12 +98,12 @@ class SessionList(Audited):
         return Response({"items": _items(founds, asked.fields), "meta": meta(request, **links)})
 
     def _page(self, asked: ListRequest) -> tuple[list[Found], int]:
-        with self.service.catalogue.readers.reading() as connection:
-            found, matching = search.page(connection, asked.condition, asked.order, asked.page.limit, asked.page.offset)
-            return search.rows(connection, found, ALL), matching
+        with self.service.catalogue.looking() as look:
+            found, matching = look.page(asked.criterion, asked.order, asked.page.limit, asked.page.offset)
+            return look.rows(found, ALL), matching
 
     async def _of_snapshot(self, request: Request, asked: ListRequest, name: str) -> Response:
-        snapshots, visible = self.service.snapshots, self.service.audience(request).condition()
+        snapshots, visible = self.service.snapshots, self.service.audience(request).criterion()
         last = snapshots.use(name, request.member.account)
         if last is None:
             raise errors.not_found(request.href, name)
@@ -113,8 +112,7 @@ class SessionList(Audited):
             if self.service.nodes.all():
                 result = await self.service.look(request, central.whole, self.service, request, asked, last)
             else:
-                mine = Condition("id <= ?", (last.get("", 0),))
-                within = replace(asked, condition=joined(asked.condition, visible, mine))
+                within = replace(asked, criterion=joined(asked.criterion, visible, UpTo(last.get("", 0))))
                 result = SnapshotResult(await self.service.look(request, self._whole, within))
             snapshots.keep(name, asked.query, result)
         limit, offset = asked.page.limit, asked.page.offset
@@ -140,12 +138,12 @@ class SessionList(Audited):
         return Response({"items": _items(founds, asked.fields), "meta": meta(request, **links)})
 
     def _whole(self, asked: ListRequest) -> array[int]:
-        with self.service.catalogue.readers.reading() as connection:
-            return search.ids(connection, asked.condition, asked.order, MAX_IDS)
+        with self.service.catalogue.looking() as look:
+            return look.ids(asked.criterion, asked.order, MAX_IDS)
 
-    def _rows(self, numbers: Sequence[int], visible: Condition) -> list[Found]:
-        with self.service.catalogue.readers.reading() as connection:
-            return search.rows(connection, numbers, visible)
+    def _rows(self, numbers: Sequence[int], visible: Criterion) -> list[Found]:
+        with self.service.catalogue.looking() as look:
+            return look.rows(numbers, visible)
 
 
 def _items(founds: Iterable[Found], fields: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from doorward.api.audit.service import session_href
+from doorward.sessions.catalogue.results import Found
 from doorward.sessions.catalogue.rows import Peer, TrailArchive
-from doorward.sessions.catalogue.search import Found
 
 COLUMNS: Final = (
     "session_id", "protocol", "active", "verdict", "start_time", "end_time", "duration", "user.name", "user.gateway_username",

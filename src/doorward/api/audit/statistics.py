@@ -11,7 +11,7 @@ from doorward.api.audit.service import Audited
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, answer_schema, envelope
 from doorward.sessions.catalogue.fields import Field, FieldKind
-from doorward.sessions.catalogue.search import BINS
+from doorward.sessions.catalogue.results import BINS
 
 MAX_VALUES: Final = 500
 _DEFAULT_VALUES = 10

@@ -24,8 +24,8 @@ from doorward.recording.export import file_name
 from doorward.recording.reader import TrailReader
 from doorward.recording.replay import replay
 from doorward.recording.transfers import Transfer, contents, transfers
+from doorward.sessions.catalogue.results import Found
 from doorward.sessions.catalogue.rows import DownloadRow
-from doorward.sessions.catalogue.search import Found
 from doorward.sessions.central.questions import DownloadNote, ItemsQuestion
 from doorward.sessions.central.remote_trail import RemoteTrail
 

@@ -14,8 +14,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from doorward.sessions.catalogue.tables import SHIFT
-
 
 class FieldKind(StrEnum):
     """What the values of a field are."""
@@ -30,17 +28,12 @@ class FieldKind(StrEnum):
 
 
 class Field(Struct, frozen=True):
-    """A field. ``sql`` is an expression over the table of sessions. ``is_list``: the wire shows a list of one."""
+    """A field. ``sql`` is an expression over the table of sessions that every engine understands."""
 
     name: str
     kind: FieldKind
     sql: str
     about: str
-
-    @property
-    def order(self) -> str:
-        """What it is sorted by, in SQL: text whatever the case, also where the expression is no plain column."""
-        return f"{self.sql} COLLATE NOCASE" if self.kind is FieldKind.TEXT else self.sql
 
 
 class ValueUnfitError(Exception):
@@ -50,7 +43,7 @@ class ValueUnfitError(Exception):
 _TEXT, _NUMBER, _ADDRESS, _TIME, _FLAG = FieldKind.TEXT, FieldKind.NUMBER, FieldKind.ADDRESS, FieldKind.TIME, FieldKind.FLAG
 
 _ALL = (
-    Field("active", _FLAG, "(ended IS NULL)", "Whether the session goes on."),
+    Field("active", _FLAG, "CASE WHEN ended IS NULL THEN 1 ELSE 0 END", "Whether the session goes on."),
     Field("client.ip", _ADDRESS, "client_ip", "Address of the client."),
     Field("client.name", _TEXT, "CASE client_name WHEN '' THEN client_ip ELSE client_name END", "Name of the client."),
     Field("client.port", _NUMBER, "client_port", "Port of the client."),
@@ -87,15 +80,12 @@ _ALL = (
     Field("server.port", _NUMBER, "server_port", "Port of the server."),
     Field("start_time", _TIME, "began", "When it began."),
     Field("user.gateway_username", _TEXT, "gateway_user", "The user at the gateway."),
-    Field("user.id", _TEXT, "user", "Who it was."),
-    Field("user.name", _TEXT, "user", "Who it was: the user at the gateway, else that on the server."),
+    Field("user.id", _TEXT, '"user"', "Who it was."),
+    Field("user.name", _TEXT, '"user"', "Who it was: the user at the gateway, else that on the server."),
     Field("user.server_username", _TEXT, "server_user", "The user on the server."),
     Field("verdict", _TEXT, "verdict", "ACCEPT, AUTH_FAIL, FAIL or TERMINATED."),
 )
 FIELDS: Final[Mapping[str, Field]] = {field.name: field for field in _ALL}
-
-ID_OF_CHUNK: Final = f"(rowid >> {SHIFT})"
-"""In the index: the id of the session."""
 
 _WORDS = {"true": 1, "false": 0}
 _RELATIVE = re.compile(r"now(?:([+-])(\d{1,6})([smhdw]))?\Z")

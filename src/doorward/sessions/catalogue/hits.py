@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from datetime import UTC, tzinfo
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-import msgspec
-import zstandard
-from msgspec import Struct
-
-from doorward.sessions.catalogue.conditions import Condition
-from doorward.sessions.catalogue.query import parsed
+from doorward.sessions.catalogue.criteria import Words
+from doorward.sessions.catalogue.results import Hit
 from doorward.sessions.catalogue.rows import IndexLine
-from doorward.sessions.catalogue.tables import SHIFT
-from doorward.sessions.catalogue.text import MAX_CHUNKS
+from doorward.sessions.catalogue.text import unpacked
+from doorward.sessions.catalogue.tokens import TOKENIZER, expression
 
 SNIPPET_TOKENS: Final = 24
 _BEGIN, _END = "\x02", "\x03"
-_unpack = msgspec.msgpack.Decoder(list[IndexLine]).decode
 
 
-class Hit(Struct, frozen=True):
-    """A line with a word that was looked for. ``at``: ms since the session began; ``marks``: begin and end of each word."""
-
-    channel: int
-    at: int
-    kind: str
-    snippet: str
-    marks: tuple[tuple[int, int], ...]
-
-
-def hits(connection: sqlite3.Connection, session: int, text: str, zone: tzinfo = UTC) -> Iterator[Hit]:
-    """Yield the lines of a session with words of a query, in places where all of it holds. Raises QueryRefusedError.
-
-    A place is a chunk: some dozens of lines that follow each other.
-    """
-    first, last = session << SHIFT, session << SHIFT | MAX_CHUNKS
-
-    def in_chunks(expression: str) -> Condition:
-        sql = "id IN (SELECT rowid FROM text_index WHERE text_index MATCH ? AND rowid BETWEEN ? AND ?)"
-        return Condition(sql, (expression, first, last))
-
-    query = parsed(text, zone, in_chunks, has_fields=False)
-    if not query.words:
-        return
-    sql = f"SELECT channel, body FROM chunks WHERE id BETWEEN ? AND ? AND {query.condition.sql} ORDER BY id"
-    expression = " OR ".join(f"({word})" for word in query.words)
-    unpacker, finder = zstandard.ZstdDecompressor(), _LineFinder()
+def lines_with(words: Sequence[Words], chunks: Iterable[tuple[int, bytes]]) -> Iterator[Hit]:
+    """Yield the lines of chunks that have some of the words; a chunk is its channel and what is kept of it."""
+    wanted = " OR ".join(f"({expression(one)})" for one in words)
+    finder = _LineFinder()
     try:
-        for channel, body in connection.execute(sql, (first, last, *query.condition.values)):
-            yield from finder.find(channel, _unpack(unpacker.decompress(body)), expression)
+        for channel, body in chunks:
+            yield from finder.find(channel, unpacked(body), wanted)
     finally:
         finder.close()
 
@@ -61,15 +32,15 @@ class _LineFinder:
 
     def __init__(self) -> None:
         self._memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._memory.execute("CREATE VIRTUAL TABLE lines USING fts5 (line, tokenize = 'unicode61 remove_diacritics 2')")
+        self._memory.execute(f"CREATE VIRTUAL TABLE lines USING fts5 (line, tokenize = '{TOKENIZER}')")
 
-    def find(self, channel: int, lines: Sequence[IndexLine], expression: str) -> Iterator[Hit]:
+    def find(self, channel: int, lines: Sequence[IndexLine], wanted: str) -> Iterator[Hit]:
         self._memory.execute("DELETE FROM lines")
         self._memory.executemany(
             "INSERT INTO lines (rowid, line) VALUES (?, ?)", [(n, line.text) for n, line in enumerate(lines)]
         )
         sql = "SELECT rowid, snippet(lines, 0, ?, ?, '…', ?) FROM lines WHERE lines MATCH ? ORDER BY rowid"
-        for number, marked in self._memory.execute(sql, (_BEGIN, _END, SNIPPET_TOKENS, expression)).fetchall():
+        for number, marked in self._memory.execute(sql, (_BEGIN, _END, SNIPPET_TOKENS, wanted)).fetchall():
             line = lines[number]
             yield Hit(channel, line.at, line.kind, *_unmarked(marked))
 

@@ -1,4 +1,4 @@
-"""Lucene's query language, parsed by luqum, as conditions over the tables. What can't be carried out is refused by its place.
+"""Lucene's query language, parsed by luqum, as criteria. What can't be carried out is refused by its place.
 
 ``field:value``, ``field:[a TO b]``, ``field:>=x``, ``AND OR NOT + - ( )``, quotes, ``*`` and ``?``; a word without field is
 looked for in the content. Terms side by side are alternatives, as in Lucene, unless one of them has a ``+``.
@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from typing import Final
+from typing import Final, Literal
 
 from luqum import tree
 from luqum.exceptions import ParseError
 from luqum.thread import parse
 
-from doorward.sessions.catalogue.conditions import ALL, Condition, together
-from doorward.sessions.catalogue.fields import FIELDS, ID_OF_CHUNK, Field, FieldKind, ValueUnfitError, value_of
+from doorward.sessions.catalogue.criteria import (
+    ALL,
+    Compared,
+    Criterion,
+    InNetwork,
+    Known,
+    Like,
+    Says,
+    Without,
+    Words,
+    all_of,
+    any_of,
+    joined,
+)
+from doorward.sessions.catalogue.fields import FIELDS, Field, FieldKind, ValueUnfitError, value_of
 
 MAX_QUERY: Final = 4096
 """Characters of a query."""
@@ -29,6 +42,7 @@ _MAX_NETWORK_TEXT = 64
 _POSITION = re.compile(r"position (\d+)")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _WILD = re.compile(r"(?<!\\)(?:\\\\)*[*?]")
+_Operator = Literal["<", "<=", ">", ">="]
 _OPERATORS = {"&&": "AND", "||": "OR", "!": "NOT"}
 
 
@@ -42,23 +56,13 @@ class QueryRefusedError(Exception):
 
 @dataclass(slots=True)
 class Query:
-    """A query as a condition. ``words``: what is looked for in the content, as expressions of FTS5, without what is excluded."""
+    """A query as a criterion. ``words``: what is looked for in the content, without what is excluded."""
 
-    condition: Condition = ALL
-    words: list[str] = field(default_factory=list)
-
-
-Content = Callable[[str], Condition]
-"""Makes a condition of an expression of FTS5."""
+    criterion: Criterion = ALL
+    words: list[Words] = field(default_factory=list)
 
 
-def in_sessions(expression: str) -> Condition:
-    """Return the condition that a session has text that fits an expression."""
-    # With the plus rows are not fetched one by one and sorted, but met in the order of an index: half the time for frequent ones.
-    return Condition(f"+id IN (SELECT {ID_OF_CHUNK} FROM text_index WHERE text_index MATCH ?)", (expression,))
-
-
-def parsed(text: str, zone: tzinfo = UTC, content: Content = in_sessions, *, has_fields: bool = True) -> Query:
+def parsed(text: str, zone: tzinfo = UTC, *, has_fields: bool = True) -> Query:
     """Return what a query asks for. Times without zone are of ``zone``. Raises QueryRefusedError.
 
     ``has_fields`` False: there is content only, so that naming a field is an error.
@@ -77,8 +81,8 @@ def parsed(text: str, zone: tzinfo = UTC, content: Content = in_sessions, *, has
     except RecursionError:
         raise QueryRefusedError("too_deep", "The query is nested too deeply.") from None
     _bound(root)
-    translation = _Translation(zone, content, has_fields=has_fields)
-    translation.query.condition = translation.of(root, None, wanted=True)
+    translation = _Translation(zone, has_fields=has_fields)
+    translation.query.criterion = translation.of(root, None, wanted=True)
     return translation.query
 
 
@@ -96,21 +100,21 @@ def _bound(root: tree.Item) -> None:
 
 
 class _Translation:
-    def __init__(self, zone: tzinfo, content: Content, *, has_fields: bool) -> None:
+    def __init__(self, zone: tzinfo, *, has_fields: bool) -> None:
         self.query = Query()
-        self._zone, self._content, self._has_fields = zone, content, has_fields
+        self._zone, self._has_fields = zone, has_fields
 
-    def of(self, item: tree.Item, of_field: Field | None, *, wanted: bool) -> Condition:  # noqa: PLR0911, C901 - the grammar
-        """Return the condition of a part; ``wanted`` False: it is excluded, so that its words are no hits."""
+    def of(self, item: tree.Item, of_field: Field | None, *, wanted: bool) -> Criterion:  # noqa: PLR0911, C901 - the grammar
+        """Return the criterion of a part; ``wanted`` False: it is excluded, so that its words are no hits."""
         match item:
             case tree.AndOperation():
-                return together(" AND ", [self.of(child, of_field, wanted=wanted) for child in item.children])
+                return all_of(self.of(child, of_field, wanted=wanted) for child in item.children)
             case tree.OrOperation():
-                return together(" OR ", [self.of(child, of_field, wanted=wanted) for child in item.children])
+                return any_of(self.of(child, of_field, wanted=wanted) for child in item.children)
             case tree.UnknownOperation():
                 return self._side_by_side(item, of_field, wanted=wanted)
             case tree.Not() | tree.Prohibit():
-                return _negated(self.of(item.a, of_field, wanted=not wanted))
+                return Without(self.of(item.a, of_field, wanted=not wanted))
             case tree.Plus():
                 return self.of(item.a, of_field, wanted=wanted)
             case tree.Group() | tree.FieldGroup():
@@ -122,12 +126,12 @@ class _Translation:
             case _ if of_field is not None:
                 return self._compared(item, of_field)
             case _:
-                expression = _expression(item)
+                words = _words(item)
                 if wanted:
-                    self.query.words.append(expression)
-                return self._content(expression)
+                    self.query.words.append(words)
+                return Says(words)
 
-    def _side_by_side(self, item: tree.UnknownOperation, of_field: Field | None, *, wanted: bool) -> Condition:
+    def _side_by_side(self, item: tree.UnknownOperation, of_field: Field | None, *, wanted: bool) -> Criterion:
         must, may, must_not = [], [], []
         for child in item.children:
             if isinstance(child, tree.Plus):
@@ -136,10 +140,10 @@ class _Translation:
                 must_not.append(self.of(child, of_field, wanted=wanted))
             else:
                 may.append(self.of(child, of_field, wanted=wanted))
-        required = must or ([together(" OR ", may)] if may else [])
-        return together(" AND ", [*required, *must_not])
+        required = must or ([any_of(may)] if may else [])
+        return all_of([*required, *must_not])
 
-    def _field(self, item: tree.SearchField, of_field: Field | None, *, wanted: bool) -> Condition:
+    def _field(self, item: tree.SearchField, of_field: Field | None, *, wanted: bool) -> Criterion:
         if of_field is not None:
             raise QueryRefusedError("syntax", "A field can't stand in a field; quote a value with a colon in it.", item.pos)
         if not self._has_fields:
@@ -152,7 +156,7 @@ class _Translation:
 
     # Fields
 
-    def _compared(self, item: tree.Item, of_field: Field) -> Condition:
+    def _compared(self, item: tree.Item, of_field: Field) -> Criterion:
         match item:
             case tree.Word():
                 return self._word(item, of_field)
@@ -161,7 +165,7 @@ class _Translation:
             case tree.Range():
                 low = self._bound_of(item.low, of_field, ">=" if item.include_low else ">", upper=not item.include_low)
                 high = self._bound_of(item.high, of_field, "<=" if item.include_high else "<", upper=item.include_high)
-                return together(" AND ", [low, high])
+                return joined(low, high)
             case tree.From():
                 return self._bound_of(item.a, of_field, ">=" if item.include else ">", upper=not item.include)
             case tree.To():
@@ -169,29 +173,30 @@ class _Translation:
             case _:
                 raise QueryRefusedError("not_supported", f"{_what(item)} can't be used with a field.", item.pos)
 
-    def _word(self, item: tree.Word, of_field: Field) -> Condition:
+    def _word(self, item: tree.Word, of_field: Field) -> Criterion:
         text = item.value
         if text == "*":
-            return Condition(f"({of_field.sql} IS NOT NULL AND {of_field.sql} <> '')")
+            return Known(of_field)
         if not _WILD.search(text):
             return self._equal(item, of_field, _ESCAPED.sub(r"\1", text))
         if of_field.kind not in {FieldKind.TEXT, FieldKind.ADDRESS}:
             raise QueryRefusedError("not_supported", f"{of_field.name} takes no wildcards.", item.pos)
-        return Condition(f"({of_field.sql} LIKE ? ESCAPE '\\')", (_like(text),))
+        return Like(of_field, _like(text))
 
-    def _equal(self, item: tree.Item, of_field: Field, text: str) -> Condition:
+    def _equal(self, item: tree.Item, of_field: Field, text: str) -> Criterion:
         if of_field.kind is FieldKind.ADDRESS and "/" in text:
             try:
                 network = ipaddress.ip_network(text[:_MAX_NETWORK_TEXT], strict=False)
             except ValueError:
                 raise QueryRefusedError("format", "That is no network.", item.pos) from None
-            return Condition(f"in_network({of_field.sql}, ?)", (str(network),))
+            return InNetwork(of_field, str(network))
         value = self._value(item, of_field, text)
         if of_field.kind is FieldKind.TIME:
-            return Condition(f"({of_field.sql} BETWEEN ? AND ?)", (value, self._value(item, of_field, text, upper=True)))
-        return Condition(f"({_comparable(of_field)} = ?)", (value,))
+            until = self._value(item, of_field, text, upper=True)
+            return joined(Compared(of_field, ">=", value), Compared(of_field, "<=", until))
+        return Compared(of_field, "=", value)
 
-    def _bound_of(self, item: tree.Item, of_field: Field, operator: str, *, upper: bool) -> Condition:
+    def _bound_of(self, item: tree.Item, of_field: Field, operator: _Operator, *, upper: bool) -> Criterion:
         sign = "-" if isinstance(item, tree.Prohibit) else ""
         inner = item.a if isinstance(item, tree.Prohibit) else item
         if not isinstance(inner, (tree.Word, tree.Phrase)):
@@ -202,7 +207,7 @@ class _Translation:
         if of_field.kind in {FieldKind.FLAG, FieldKind.ADDRESS}:
             raise QueryRefusedError("not_supported", f"{of_field.name} takes no ranges.", item.pos)
         value = self._value(item, of_field, sign + _ESCAPED.sub(r"\1", text), upper=upper)
-        return Condition(f"({_comparable(of_field)} {operator} ?)", (value,))
+        return Compared(of_field, operator, value)
 
     def _value(self, item: tree.Item, of_field: Field, text: str, *, upper: bool = False) -> int | str:
         try:
@@ -211,18 +216,9 @@ class _Translation:
             raise QueryRefusedError("format", f"The value of {of_field.name} {error}.", item.pos) from None
 
 
-def _comparable(of_field: Field) -> str:
-    return f"{of_field.sql} COLLATE NOCASE" if of_field.kind is FieldKind.TEXT else of_field.sql
-
-
 def fields_sentence() -> str:
     """Return a sentence that names all fields."""
     return f"Fields are {', '.join(FIELDS)}."
-
-
-def _negated(part: Condition) -> Condition:
-    # What is not known is not what is asked for; so it is there where that is excluded.
-    return Condition(f"NOT coalesce({part.sql}, 0)", part.values)
 
 
 def _like(text: str) -> str:
@@ -245,40 +241,34 @@ def _like_parts(text: str) -> Iterator[str]:
 # Content
 
 
-def _expression(item: tree.Item) -> str:
-    """Return what is looked for in the content as an expression of FTS5."""
+def _words(item: tree.Item) -> Words:
+    """Return what is looked for in the content."""
     match item:
         case tree.Word():
-            return _word_expression(item)
+            return _of_word(item)
         case tree.Phrase():
-            return _quoted(_ESCAPED.sub(r"\1", item.value[1:-1]))
+            return Words((_ESCAPED.sub(r"\1", item.value[1:-1]),))
         case tree.Proximity(term=tree.Phrase() as phrase):
             words = _ESCAPED.sub(r"\1", phrase.value[1:-1]).split()
             if len(words) < 2:  # noqa: PLR2004 - near to what?
-                return _quoted(" ".join(words))
-            return f"NEAR({' '.join(_quoted(word) for word in words)}, {min(int(item.degree), 1000)})"
+                return Words((" ".join(words),))
+            return Words(tuple(words), distance=min(int(item.degree), 1000))
         case _:
             raise QueryRefusedError("not_supported", f"{_what(item)} can't be looked for in the content.", item.pos)
 
 
-def _word_expression(item: tree.Word) -> str:
+def _of_word(item: tree.Word) -> Words:
     text = item.value
     if text in _OPERATORS or text.startswith("!"):
         operator = _OPERATORS[text if text in _OPERATORS else "!"]
         raise QueryRefusedError("not_supported", f"Write {operator}.", item.pos)
     if not _WILD.search(text):
-        return _quoted(_ESCAPED.sub(r"\1", text))
+        return Words((_ESCAPED.sub(r"\1", text),))
     body = text[:-1]
     if not text.endswith("*") or _WILD.search(body) or not body:
         message = "In the content a wildcard can only be a * at the end of a word."
         raise QueryRefusedError("not_supported", message, item.pos)
-    beginning = _ESCAPED.sub(r"\1", body)
-    return f"{_quoted(beginning)} *"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace('"', '""').replace("\0", " ")
-    return f'"{escaped}"'
+    return Words((_ESCAPED.sub(r"\1", body),), is_beginning=True)
 
 
 _NAMES = {

@@ -1,4 +1,4 @@
-"""The text of sessions: lines in chunks, compressed, and the index over them.
+"""The text of sessions: lines in chunks, compressed, each of which the index knows as one text.
 
 A chunk is some dozens of lines of one channel. The index knows chunks, so that a word that is in every line costs little; which
 line it was is found out when the chunk is shown. Between two lines stands a word of its own: no phrase reaches across.
@@ -7,7 +7,6 @@ line it was is found out when the chunk is shown. Between two lines stands a wor
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -16,16 +15,17 @@ import zstandard
 from msgspec import Struct
 
 from doorward.sessions.catalogue.rows import IndexLine
-from doorward.sessions.catalogue.tables import SHIFT
 
 MAX_LINE: Final = 4096
 """Characters of a line that are kept."""
 CHUNK_LINES, CHUNK_CHARACTERS = 64, 4096
+SHIFT: Final = 20
+"""Bits of the number of a chunk in its id; those above are the id of its session."""
+MAX_CHUNKS: Final = (1 << SHIFT) - 1
 BETWEEN: Final = "\ue000"
 """Stands between two lines. The tokenizer takes characters for private use for letters."""
 _SEPARATOR = f"\n{BETWEEN}\n"
 _SHOWN = {**dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), ord(BETWEEN)], "\ufffd"), ord("\t"): " "}
-MAX_CHUNKS: Final = (1 << SHIFT) - 1
 _LEVEL = 3
 _MARK = 8
 """Bytes by which a line is known again."""
@@ -42,9 +42,24 @@ class Chunk(Struct, frozen=True):
     lines: list[IndexLine]
 
 
+def ids_of(session: int) -> tuple[int, int]:
+    """Return the first and the last id that chunks of a session can have."""
+    return session << SHIFT, session << SHIFT | MAX_CHUNKS
+
+
 def indexed_text(lines: Iterable[IndexLine]) -> str:
-    """Return what the index gets of a chunk; the same is needed to take it out again."""
+    """Return what the index gets of a chunk; the same may be needed to take it out again."""
     return _SEPARATOR.join(line.text for line in lines)
+
+
+def packed(lines: list[IndexLine]) -> bytes:
+    """Return lines as they are kept."""
+    return zstandard.ZstdCompressor(level=_LEVEL).compress(_pack(lines))
+
+
+def unpacked(body: bytes) -> list[IndexLine]:
+    """Return the lines of a chunk."""
+    return _unpack(zstandard.ZstdDecompressor().decompress(body))
 
 
 def cleaned(lines: Iterable[IndexLine]) -> list[IndexLine]:
@@ -57,49 +72,37 @@ def _shown(text: str) -> str:
     return text if text.isprintable() else text.translate(_SHOWN)  # the second takes its time
 
 
-def unknown(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[IndexLine]) -> list[IndexLine]:
-    """Return the lines that did not come before, and note that they came now. Times of a kind never go back."""
+class Mark(Struct, frozen=True):
+    """Up to which time lines of a kind came, and by what those of that very time are known again."""
+
+    at: int = -1
+    seen: bytes = b""
+
+
+def unknown(lines: Sequence[IndexLine], kind: str, mark: Mark) -> tuple[list[IndexLine], Mark]:
+    """Return the lines of a kind that did not come before, and up to where they came now. Times of a kind never go back."""
     fresh: list[IndexLine] = []
-    for kind in {line.kind for line in lines}:
-        where = (session, channel, kind)
-        sql = "SELECT at, seen FROM marks WHERE session = ? AND channel = ? AND kind = ?"
-        at, seen = connection.execute(sql, where).fetchone() or (-1, b"")
-        before = {seen[place : place + _MARK] for place in range(0, len(seen), _MARK)}
-        here: set[str] = set()
-        for line in lines:
-            if line.kind != kind or line.at < at:
-                continue
-            if line.at > at:
-                at, before, here = line.at, set(), set()
-            elif line.text in here or (before and _mark(line) in before):
-                continue
-            here.add(line.text)
-            fresh.append(line)
-        marks = before | {_mark(IndexLine(at, kind, text)) for text in here}
-        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)", (*where, at, b"".join(sorted(marks))))
-    return sorted(fresh, key=lambda line: line.at)
+    at = mark.at
+    before = {mark.seen[place : place + _MARK] for place in range(0, len(mark.seen), _MARK)}
+    here: set[str] = set()
+    for line in lines:
+        if line.kind != kind or line.at < at:
+            continue
+        if line.at > at:
+            at, before, here = line.at, set(), set()
+        elif line.text in here or (before and _digest(line.text) in before):
+            continue
+        here.add(line.text)
+        fresh.append(line)
+    return fresh, Mark(at, b"".join(sorted(before | {_digest(text) for text in here})))
 
 
-def _mark(line: IndexLine) -> bytes:
-    return hashlib.blake2b(line.text.encode(), digest_size=_MARK).digest()
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=_MARK).digest()
 
 
-def add(connection: sqlite3.Connection, session: int, channel: int, lines: Sequence[IndexLine]) -> None:
-    """Keep and index lines. Beyond a million chunks of one session nothing is kept any more."""
-    first = session << SHIFT
-    sql = "SELECT max(id) FROM chunks WHERE id BETWEEN ? AND ?"
-    (last,) = connection.execute(sql, (first, first | MAX_CHUNKS)).fetchone()
-    number = first if last is None else last + 1
-    packer = zstandard.ZstdCompressor(level=_LEVEL)
-    for piece in _pieces(lines):
-        if number > first | MAX_CHUNKS:
-            return
-        connection.execute("INSERT INTO chunks VALUES (?, ?, ?)", (number, channel, packer.compress(_pack(piece))))
-        connection.execute("INSERT INTO text_index (rowid, lines) VALUES (?, ?)", (number, indexed_text(piece)))
-        number += 1
-
-
-def _pieces(lines: Sequence[IndexLine]) -> Iterator[list[IndexLine]]:
+def pieces(lines: Sequence[IndexLine]) -> Iterator[list[IndexLine]]:
+    """Yield lines in the chunks that they are kept in."""
     piece: list[IndexLine] = []
     size = 0
     for line in lines:
@@ -110,28 +113,3 @@ def _pieces(lines: Sequence[IndexLine]) -> Iterator[list[IndexLine]]:
         size += len(line.text)
     if piece:
         yield piece
-
-
-def remove(connection: sqlite3.Connection, session: int) -> None:
-    """Take the text of a session out of chunks and index."""
-    for chunk in chunks(connection, session):
-        sql = "INSERT INTO text_index (text_index, rowid, lines) VALUES ('delete', ?, ?)"
-        connection.execute(sql, (chunk.id, indexed_text(chunk.lines)))
-    first = session << SHIFT
-    connection.execute("DELETE FROM chunks WHERE id BETWEEN ? AND ?", (first, first | MAX_CHUNKS))
-
-
-def chunks(connection: sqlite3.Connection, session: int, match: str | None = None) -> Iterator[Chunk]:
-    """Yield the chunks of a session in order; only those that fit an expression of FTS5, if one is given."""
-    first = session << SHIFT
-    between: tuple[int | str, ...] = (first, first | MAX_CHUNKS)
-    sql = "SELECT id, channel, body FROM chunks WHERE id BETWEEN ? AND ? ORDER BY id"
-    if match is not None:
-        sql = (
-            "SELECT chunks.id, channel, body FROM text_index JOIN chunks ON chunks.id = text_index.rowid"
-            " WHERE text_index MATCH ? AND text_index.rowid BETWEEN ? AND ? ORDER BY text_index.rowid"
-        )
-        between = (match, *between)
-    unpacker = zstandard.ZstdDecompressor()
-    for number, channel, body in connection.execute(sql, between):
-        yield Chunk(number, channel, _unpack(unpacker.decompress(body)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,8 +11,9 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from doorward.sessions.catalogue.engine import DatabaseError, Transactions
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
-from doorward.store.tally import Tally
+from doorward.sessions.catalogue.statements import Statements
 
 log = structlog.get_logger()
 
@@ -26,16 +26,8 @@ MAX_BATCH: Final = 2000
 RETRY_SECONDS: Final = 1.0
 """After so long it is tried again to write what could not be written."""
 
-_OF_THE_DISK: Final = frozenset(
-    {
-        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY,
-    }
-)  # fmt: skip
-"""Errors that say nothing about the work, but that nothing can be written."""
-
 _T = TypeVar("_T")
-Work = Callable[[sqlite3.Connection], _T]
+Work = Callable[[Statements], _T]
 
 
 @dataclass(slots=True)
@@ -50,15 +42,15 @@ class _Item:
 
 
 class Writer:
-    """Runs works in a thread of its own, in order, on a connection that is used nowhere else.
+    """Runs works in a thread of its own, in order, in transactions of a connection that is used nowhere else.
 
     A work that raises changes nothing and fails alone. Where the database can't be written, urgent works fail at once with
     CatalogueUnavailableError; the others wait, and are tried again. ``taken_back`` is called, in the thread, whenever something
-    that works did was undone. ``tally`` keeps count of what is written.
+    that works did was undone.
     """
 
-    def __init__(self, connection: sqlite3.Connection, taken_back: Callable[[], None], tally: Tally | None = None) -> None:
-        self._connection, self._taken_back, self._tally = connection, taken_back, tally
+    def __init__(self, transactions: Transactions, taken_back: Callable[[], None]) -> None:
+        self._transactions, self._taken_back = transactions, taken_back
         self._waiting: deque[_Item] = deque()
         self._size = 0
         self._changed = threading.Condition()
@@ -95,7 +87,7 @@ class Writer:
             self._stopping = True
             self._changed.notify()
         self._thread.join()
-        self._connection.close()
+        self._transactions.close()
 
     def _put(self, item: _Item) -> Future[Any]:
         item.done.set_running_or_notify_cancel()  # whoever waits for it may go, but can't take it back
@@ -134,21 +126,14 @@ class Writer:
 
     def _write(self, batch: list[_Item]) -> bool:
         """Write works in one transaction; whether that could be done."""
-        connection = self._connection
         outcomes: list[tuple[_Item, Any, BaseException | None]] = []
         try:
-            # Without a sync of the log at its end a transaction costs little; a later one that is synced covers it.
-            connection.execute(f"PRAGMA synchronous = {'FULL' if any(item.durable for item in batch) else 'NORMAL'}")
-            connection.execute("BEGIN IMMEDIATE")
-            outcomes.extend(self._one(item) for item in batch)
-            if self._tally is not None:
-                self._tally.settle()
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._note_failure(error)
+            statements = self._transactions.begin(is_durable=any(item.durable for item in batch))
+            outcomes.extend(self._one(statements, item) for item in batch)
+            self._transactions.commit()
+        except DatabaseError as error:
+            self._note_failure(str(error))
             return False
-        if self._tally is not None:
-            self._tally.committed()
         if self._failing is not None:
             log.info("the session catalogue can be written again")
             self._failing = None
@@ -162,34 +147,24 @@ class Writer:
                 item.done.set_result(result)
         return True
 
-    def _one(self, item: _Item) -> tuple[_Item, Any, BaseException | None]:
-        """Do one work; what it changed is taken back where it fails by itself. Raises sqlite3.Error where writing fails."""
-        self._connection.execute("SAVEPOINT one")
-        noted = self._tally.noted() if self._tally is not None else {}
+    def _one(self, statements: Statements, item: _Item) -> tuple[_Item, Any, BaseException | None]:
+        """Do one work; what it changed is taken back where it fails by itself. Raises DatabaseError where writing fails."""
         try:
-            result = item.work(self._connection)
+            with self._transactions.part():
+                return item, item.work(statements), None
+        except DatabaseError:
+            raise
         except Exception as error:
-            if _is_of_the_disk(error):
-                raise
             log.exception("a work of the session catalogue failed")
-            self._connection.execute("ROLLBACK TO one")
-            self._connection.execute("RELEASE one")
-            if self._tally is not None:
-                self._tally.back_to(noted)
             self._taken_back()
             return item, None, error
-        self._connection.execute("RELEASE one")
-        return item, result, None
 
-    def _note_failure(self, error: sqlite3.Error) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
-        if self._tally is not None:
-            self._tally.undone()
+    def _note_failure(self, reason: str) -> None:
+        self._transactions.undo()
         self._taken_back()
         if self._failing is None:
-            log.error("the session catalogue can't be written", reason=str(error))
-        self._failing = str(error)
+            log.error("the session catalogue can't be written", reason=reason)
+        self._failing = reason
 
     def _requeue(self, batch: list[_Item]) -> None:
         """Fail what can't wait; the rest comes again, in the same order."""
@@ -202,8 +177,3 @@ class Writer:
             self._size -= sum(item.size for item in lost)
         for item in lost:
             item.done.set_exception(CatalogueUnavailableError(f"the session catalogue can't be written: {self._failing}"))
-
-
-def _is_of_the_disk(error: BaseException) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return isinstance(error, sqlite3.Error) and code is not None and (code & 0xFF) in _OF_THE_DISK

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from itertools import islice
@@ -14,13 +13,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct, structs
 
 from doorward.sessions.audience import Audience
-from doorward.sessions.catalogue import hits, items, search
-from doorward.sessions.catalogue.conditions import ALL, Condition, joined
+from doorward.sessions.catalogue.criteria import Criterion, UpTo, joined
 from doorward.sessions.catalogue.fields import FIELDS, Field, FieldKind
-from doorward.sessions.catalogue.filters import TIMES, WORDS, time_condition, word_condition
-from doorward.sessions.catalogue.readers import READ_SECONDS
-from doorward.sessions.catalogue.search import Found, Frequent, SortOrder
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.filters import TIMES, WORDS, time_criterion, word_criterion
+from doorward.sessions.catalogue.port import READ_SECONDS, SessionCatalogue, SessionLook
+from doorward.sessions.catalogue.results import BINS, Found, Frequent, ItemRange, SortOrder
 from doorward.sessions.central.questions import (
     MAX_REACHED,
     BinsQuestion,
@@ -58,7 +55,7 @@ class UnknownFieldError(Exception):
 class LocalSessions(Struct, frozen=True):
     """The sessions of this node. Blocks."""
 
-    catalogue: SqliteCatalogue
+    catalogue: SessionCatalogue
     trails: Trails
     seconds: float = READ_SECONDS
     """How long a look through the catalogue may take."""
@@ -71,86 +68,86 @@ class LocalSessions(Struct, frozen=True):
         """
         if isinstance(question, DownloadNote):
             return self._note(audience, question)  # type: ignore[return-value] # its answer is a bool
-        with self.catalogue.readers.reading(self.seconds) as connection:
-            found: A = _ANSWERS[type(question)](_Look(self, connection, audience), question)
+        with self.catalogue.looking(self.seconds) as look:
+            found: A = _ANSWERS[type(question)](_Answering(self, look, audience), question)
             return found
 
     def _note(self, audience: Audience, note: DownloadNote) -> bool:
-        with self.catalogue.readers.reading(self.seconds) as connection:
-            _Look(self, connection, audience).session(note.key)
+        with self.catalogue.looking(self.seconds) as look:
+            _Answering(self, look, audience).session(note.key)
         asyncio.run(self.catalogue.downloaded(note.key, note.download))
         return True
 
 
-class _Look(Struct, frozen=True):
+class _Answering(Struct, frozen=True):
     """One look through the catalogue."""
 
     local: LocalSessions
-    connection: sqlite3.Connection
+    look: SessionLook
     audience: Audience
 
-    def condition(self, asked: Filter) -> Condition:
+    def criterion(self, asked: Filter) -> Criterion:
         zone = zone_of(asked.zone)
-        times = [time_condition(name, getattr(asked, name), zone) for name in TIMES if getattr(asked, name)]
-        words = [word_condition(name, getattr(asked, name), zone) for name in WORDS]
-        until = [] if asked.last is None else [Condition("id <= ?", (asked.last,))]
-        return joined(ALL, *times, *words, *until, self.audience.condition())
+        times = [time_criterion(name, getattr(asked, name), zone) for name in TIMES if getattr(asked, name)]
+        words = [word_criterion(name, getattr(asked, name), zone) for name in WORDS]
+        until = [] if asked.last is None else [UpTo(asked.last)]
+        return joined(*times, *words, *until, self.audience.criterion())
 
     def session(self, key: str) -> Found:
-        found = search.one(self.connection, key, self.audience.condition())
+        found = self.look.one(key, self.audience.criterion())
         if found is None:
             raise NoSessionError(key)
         return found
 
     def page(self, asked: PageQuestion) -> PageAnswer:
-        condition = self.condition(asked.filter)
+        criterion = self.criterion(asked.filter)
         order = SortOrder(tuple((_field(name.removeprefix("-")), name.startswith("-")) for name in asked.sort))
-        rows = search.ordered(self.connection, condition, order, asked.limit)
-        matching = len(rows) if len(rows) < asked.limit else search.count(self.connection, condition)
+        rows = self.look.ordered(criterion, order, asked.limit)
+        matching = len(rows) if len(rows) < asked.limit else self.look.count(criterion)
         return PageAnswer(matching, [number for number, *_ in rows], [values for _, *values in rows])
 
     def rows(self, asked: RowsQuestion) -> list[FoundRow]:
-        return [_found_row(one) for one in search.rows(self.connection, asked.ids, self.audience.condition())]
+        return [_found_row(one) for one in self.look.rows(asked.ids, self.audience.criterion())]
 
     def one(self, asked: SessionQuestion) -> list[FoundRow]:
-        found = search.one(self.connection, asked.key, self.audience.condition())
+        found = self.look.one(asked.key, self.audience.criterion())
         return [] if found is None else [_found_row(found)]
 
     def count(self, asked: CountQuestion) -> int:
-        return search.count(self.connection, self.condition(asked.filter))
+        return self.look.count(self.criterion(asked.filter))
 
     def frequent(self, asked: FrequentQuestion) -> Frequent:
         inner = None if asked.inner is None else _field(asked.inner)
-        return search.frequent(self.connection, self.condition(asked.filter), _field(asked.field), asked.size, inner)
+        return self.look.frequent(self.criterion(asked.filter), _field(asked.field), asked.size, inner)
 
     def bins(self, asked: BinsQuestion) -> list[tuple[str | int, int]]:
-        field, condition = _field(asked.field), self.condition(asked.filter)
-        if field.kind is FieldKind.TIME and asked.width in search.BINS:
-            found = search.times(self.connection, condition, field, asked.width, zone_of(asked.filter.zone))
+        field, criterion = _field(asked.field), self.criterion(asked.filter)
+        if field.kind is FieldKind.TIME and asked.width in BINS:
+            found = self.look.times(criterion, field, asked.width, zone_of(asked.filter.zone))
             return [(at.isoformat(), n) for at, n in found]
         if field.kind is FieldKind.NUMBER and asked.width.isascii() and asked.width.isdecimal() and int(asked.width):
-            return [(at, n) for at, n in search.numbers(self.connection, condition, field, int(asked.width))]
+            return [(at, n) for at, n in self.look.numbers(criterion, field, int(asked.width))]
         raise UnknownFieldError(asked.field)
 
     def last(self, _asked: LastQuestion) -> int:
-        return search.last(self.connection)
+        return self.look.last()
 
     def items(self, asked: ItemsQuestion) -> Items:
-        session, part = self.session(asked.key).id, items.ItemRange(asked.limit, asked.offset, asked.number)
+        session, part = self.session(asked.key).id, ItemRange(asked.limit, asked.offset, asked.number)
         if asked.kind == "channels":
-            channels, matching = items.channels(self.connection, session, part)
+            channels, matching = self.look.channels(session, part)
             return Items(matching=matching, channels=channels)
         if asked.kind == "downloads":
-            downloads, matching = items.downloads(self.connection, session, part)
+            downloads, matching = self.look.downloads(session, part)
             return Items(matching=matching, downloads=downloads)
         if asked.kind == "alerts":
-            alerts, matching = items.alerts(self.connection, session, part)
+            alerts, matching = self.look.alerts(session, part)
             return Items(matching=matching, alerts=alerts)
-        events, matching = items.events(self.connection, session, part)
+        events, matching = self.look.events(session, part)
         return Items(matching=matching, events=events)
 
     def hits(self, asked: HitsQuestion) -> Hits:
-        found = hits.hits(self.connection, self.session(asked.key).id, asked.q, zone_of(asked.zone))
+        found = self.look.hits(self.session(asked.key).id, asked.q, zone_of(asked.zone))
         shown = list(islice(found, asked.offset, asked.offset + asked.limit))
         if not shown:
             return Hits(asked.offset, [])
@@ -167,18 +164,18 @@ class _Look(Struct, frozen=True):
             return os.pread(file.fileno(), asked.size, asked.offset)
 
 
-_ANSWERS: Final[Mapping[type[Any], Callable[[_Look, Any], Any]]] = {
-    BinsQuestion: _Look.bins,
-    CountQuestion: _Look.count,
-    FrequentQuestion: _Look.frequent,
-    HitsQuestion: _Look.hits,
-    ItemsQuestion: _Look.items,
-    LastQuestion: _Look.last,
-    PageQuestion: _Look.page,
-    RowsQuestion: _Look.rows,
-    SessionQuestion: _Look.one,
-    TrailPieceQuestion: _Look.trail_piece,
-    TrailSizeQuestion: _Look.trail_size,
+_ANSWERS: Final[Mapping[type[Any], Callable[[_Answering, Any], Any]]] = {
+    BinsQuestion: _Answering.bins,
+    CountQuestion: _Answering.count,
+    FrequentQuestion: _Answering.frequent,
+    HitsQuestion: _Answering.hits,
+    ItemsQuestion: _Answering.items,
+    LastQuestion: _Answering.last,
+    PageQuestion: _Answering.page,
+    RowsQuestion: _Answering.rows,
+    SessionQuestion: _Answering.one,
+    TrailPieceQuestion: _Answering.trail_piece,
+    TrailSizeQuestion: _Answering.trail_size,
 }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from doorward.sessions.catalogue.search import MAX_BINS, Frequent, TooManyBinsError
+from doorward.sessions.catalogue.results import MAX_BINS, Frequent, TooManyBinsError
 from doorward.sessions.central.questions import PageAnswer, Value
 
 Place = tuple[str, int]

@@ -12,9 +12,8 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import msgspec
 
 from doorward.sessions.audience import Audience
-from doorward.sessions.catalogue.hits import Hit
+from doorward.sessions.catalogue.results import Frequent, Hit
 from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, DownloadRow, EventRow, SessionRow
-from doorward.sessions.catalogue.search import Frequent
 from doorward.tree.jsontext import prepared
 
 MAX_ROWS: Final = 500

@@ -14,9 +14,8 @@ import msgspec
 from msgspec import structs
 
 from doorward.sessions.audience import Audience
-from doorward.sessions.catalogue.hits import Hit
+from doorward.sessions.catalogue.results import Found, Frequent, Hit
 from doorward.sessions.catalogue.rows import ACCEPT, AUTH_FAIL, FAIL, INDEXED, INDEXING, NOT_INDEXED, TERMINATED
-from doorward.sessions.catalogue.search import Found, Frequent
 from doorward.sessions.central.questions import (
     DECODERS,
     BinsQuestion,

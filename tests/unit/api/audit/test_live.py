@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from doorward.access.rights import Rights
@@ -22,7 +21,7 @@ from doorward.api.sessions.follow import LiveScreen
 from doorward.api.sessions.live import LiveCollection, OneLive
 from doorward.recording.records import Record, RecordKind, encode_json
 from doorward.sessions.catalogue.port import LiveSession, NotLiveError, ShownEvent
-from doorward.sessions.catalogue.rows import DownloadRow
+from doorward.sessions.catalogue.results import ItemRange
 from tests.support.recorded import key_of, row, tell, trail
 from tests.unit.api.audit.parts import ADMIN, NOBODY, SEARCH, FakeLive, request, service
 from tests.unit.sessions.test_audience import line, snapshot
@@ -249,11 +248,9 @@ def test_without_a_trail_there_is_no_beginning(site: Site) -> None:
 
 def had(site: Site) -> list[str]:
     """What callers had of the session, as it was written down."""
-    site.service.catalogue.writer.flush()
-    with site.service.catalogue.readers.reading() as connection:
-        return [
-            msgspec.msgpack.decode(body, type=DownloadRow).what for (body,) in connection.execute("SELECT body FROM downloads")
-        ]
+    asyncio.run(site.service.catalogue.synced())
+    with site.service.catalogue.looking() as look:
+        return [one.what for one in look.downloads(1, ItemRange(99))[0]]
 
 
 def test_who_loses_the_right_is_shown_no_more(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""A catalogue of its own for each test."""
+"""A catalogue of its own for each test, of every engine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.keeping import KeptSessions
+from tests.support.catalogues import ENGINES, opened
 
 
-@pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[SqliteCatalogue]:
-    made = SqliteCatalogue(tmp_path / "sessions.db")
-    yield made
-    made.close()
+@pytest.fixture(params=ENGINES)
+def catalogue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeptSessions]:
+    with opened(request.param, tmp_path) as made:
+        yield made

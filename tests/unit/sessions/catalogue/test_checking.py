@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from doorward.sessions.catalogue.checking import check_catalogue
+from doorward.sessions.catalogue.columns import columns_of
 from doorward.sessions.catalogue.rows import ChannelRow, DownloadRow, EventRow, Peer, SessionEnd, SessionRow
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
-from doorward.sessions.catalogue.tables import change, columns_of, find, insert, open_for_writing
+from doorward.sessions.catalogue.sqlite.checking import check_catalogue
+from doorward.sessions.catalogue.sqlite.tables import open_for_writing
+from doorward.sessions.catalogue.sqlite.writing import SqliteStatements
+from doorward.sessions.catalogue.statements import Statements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +37,7 @@ def path(tmp_path: Path) -> Path:
                 key=key, number=number, began=number, node="n", policy="p", policy_key="k", channel_policy="c",
                 client=Peer("192.0.2.1", 22), target=Peer("192.0.2.2", 22), gateway_groups=("staff",),
             )  # fmt: skip
-            assert insert(connection, row) == number
+            assert SqliteStatements(connection).insert(row) == number
     return path
 
 
@@ -46,10 +49,11 @@ def statement(path: Path, sql: str, *values: object) -> None:
 def test_rows_as_they_were_written_are_whole(path: Path) -> None:
     assert list(check_catalogue(path)) == []
     with closing(open_for_writing(path)) as connection:
-        found = find(connection, KEYS[1])
+        statements = SqliteStatements(connection)
+        found = statements.find(KEYS[1])
         assert found is not None
         number, row, _ = found
-        change(connection, number, row, SessionRow(**{name: getattr(row, name) for name in row.__struct_fields__} | {"ended": 9}))
+        statements.change(number, row, SessionRow(**{name: getattr(row, name) for name in row.__struct_fields__} | {"ended": 9}))
     assert list(check_catalogue(path)) == []
 
 
@@ -142,8 +146,8 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def _fails(connection: sqlite3.Connection) -> None:
-    connection.execute("DELETE FROM events")
+def _fails(statements: Statements) -> None:
+    statements.connection.execute("DELETE FROM events")
     raise ValueError
 
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from doorward.sessions.catalogue.hits import Hit, hits
+from doorward.sessions.catalogue.keeping import KeptSessions
 from doorward.sessions.catalogue.query import QueryRefusedError
+from doorward.sessions.catalogue.results import Hit
 from doorward.sessions.catalogue.rows import IndexLine
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.text import CHUNK_LINES
 from tests.support.recorded import key_of, row, tell
 
@@ -17,17 +17,17 @@ LINES = ["$ sudo cat /etc/shadow", "root:$6$", "$ ls", *(f"noise {n}" for n in r
 
 
 @pytest.fixture
-def told(catalogue: SqliteCatalogue) -> SqliteCatalogue:
+def told(catalogue: KeptSessions) -> KeptSessions:
     tell(catalogue, row(1), row(2), lines=LINES, commands=("sudo cat /etc/shadow",))
     return catalogue
 
 
-def found(catalogue: SqliteCatalogue, query: str, session: int = 1) -> list[Hit]:
-    with catalogue.readers.reading() as connection:
-        return list(hits(connection, session, query))
+def found(catalogue: KeptSessions, query: str, session: int = 1) -> list[Hit]:
+    with catalogue.looking() as look:
+        return list(look.hits(session, query))
 
 
-def test_lines_are_found_with_time_kind_and_marks(told: SqliteCatalogue) -> None:
+def test_lines_are_found_with_time_kind_and_marks(told: KeptSessions) -> None:
     one, other, command = found(told, "sudo")
     assert (one.at, one.kind, one.snippet, one.marks) == (1000, "screen", "$ sudo cat /etc/shadow", ((2, 6),))
     assert (other.snippet, other.at) == ("sudo again", 1000 + len(LINES) - 1)
@@ -49,23 +49,23 @@ def test_lines_are_found_with_time_kind_and_marks(told: SqliteCatalogue) -> None
         ("", []),
     ],
 )
-def test_all_of_a_query_holds_where_its_lines_are(told: SqliteCatalogue, query: str, snippets: list[str]) -> None:
+def test_all_of_a_query_holds_where_its_lines_are(told: KeptSessions, query: str, snippets: list[str]) -> None:
     assert [hit.snippet for hit in found(told, query)] == snippets
 
 
-def test_only_words_can_be_looked_for(told: SqliteCatalogue) -> None:
+def test_only_words_can_be_looked_for(told: KeptSessions) -> None:
     with pytest.raises(QueryRefusedError) as caught:
         found(told, "sudo AND user.name:jane")
     assert (caught.value.code, caught.value.position) == ("unknown_field", 9)
 
 
-def test_hits_are_those_of_one_session(told: SqliteCatalogue) -> None:
+def test_hits_are_those_of_one_session(told: KeptSessions) -> None:
     asyncio.run(told.text(key_of(2), 1, [IndexLine(9000, "screen", "only here")]))
     told.writer.flush()
     assert (found(told, "only"), [hit.at for hit in found(told, "only", 2)]) == ([], [9000])
 
 
-def test_a_long_line_is_shown_in_part(catalogue: SqliteCatalogue) -> None:
+def test_a_long_line_is_shown_in_part(catalogue: KeptSessions) -> None:
     tell(catalogue, row(1), lines=["x " * 1000 + "needle" + " y" * 1000])
     (hit,) = found(catalogue, "needle")
     assert len(hit.snippet) < 100

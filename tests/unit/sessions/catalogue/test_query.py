@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC
@@ -12,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from doorward.sessions.catalogue import search
-from doorward.sessions.catalogue.conditions import ALL
+from doorward.sessions.catalogue.criteria import ALL
 from doorward.sessions.catalogue.fields import FIELDS
+from doorward.sessions.catalogue.keeping import KeptSessions
+from doorward.sessions.catalogue.port import CatalogueUnavailableError
 from doorward.sessions.catalogue.query import MAX_QUERY, QueryRefusedError, parsed
-from doorward.sessions.catalogue.readers import TooSlowError
+from doorward.sessions.catalogue.results import SortOrder, TooSlowError
 from doorward.sessions.catalogue.rows import Facts, Peer, SessionEnd
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from tests.support.catalogues import ENGINES, opened
 from tests.support.recorded import ORACLE, row, tell
 
 OTHER = Facts(
@@ -28,32 +28,31 @@ OTHER = Facts(
     server=Peer("10.9.0.1", 2222, "ora_1"),
     auth_method="publickey",
 )
-BY_START = search.SortOrder(((FIELDS["start_time"], False),))
+BY_START = SortOrder(((FIELDS["start_time"], False),))
 
 
-@pytest.fixture(scope="module")
-def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteCatalogue]:
+@pytest.fixture(scope="module", params=ENGINES)
+def catalogue(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeptSessions]:
     """1: jane, ended after 57 s. 2: Bob on another policy, runs. 3: nobody, ended by force after an hour."""
-    made = SqliteCatalogue(tmp_path_factory.mktemp("query") / "sessions.db")
-    tell(made, row(1), lines=("$ cat /etc/passwd", "root:x:0:0", "Größe naïve"))
-    tell(
-        made, row(2, policy="oracle db", policy_key=ORACLE, client=Peer("2001:db8::7", 5)), facts=OTHER, end=None,
-        lines=("select 1 from dual", "one"), commands=(),
-    )  # fmt: skip
-    tell(
-        made,
-        row(3),
-        facts=Facts(),
-        lines=("passwd", "alpha beta gamma"),
-        end=SessionEnd(at=3_600_000, verdict="TERMINATED", reason="no"),
-    )
-    yield made
-    made.close()
+    with opened(request.param, tmp_path_factory.mktemp("query")) as made:
+        tell(made, row(1), lines=("$ cat /etc/passwd", "root:x:0:0", "Größe naïve"))
+        tell(
+            made, row(2, policy="oracle db", policy_key=ORACLE, client=Peer("2001:db8::7", 5)), facts=OTHER, end=None,
+            lines=("select 1 from dual", "one"), commands=(),
+        )  # fmt: skip
+        tell(
+            made,
+            row(3),
+            facts=Facts(),
+            lines=("passwd", "alpha beta gamma"),
+            end=SessionEnd(at=3_600_000, verdict="TERMINATED", reason="no"),
+        )
+        yield made
 
 
-def found(catalogue: SqliteCatalogue, query: str) -> list[int]:
-    with catalogue.readers.reading() as connection:
-        return list(search.ids(connection, parsed(query, UTC).condition, BY_START, 100))
+def found(catalogue: KeptSessions, query: str) -> list[int]:
+    with catalogue.looking() as look:
+        return list(look.ids(parsed(query, UTC).criterion, BY_START, 100))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +128,7 @@ def found(catalogue: SqliteCatalogue, query: str) -> list[int]:
         (r"y\'; DROP", []),
     ],
 )
-def test_a_query_finds(catalogue: SqliteCatalogue, query: str, expected: list[int]) -> None:
+def test_a_query_finds(catalogue: KeptSessions, query: str, expected: list[int]) -> None:
     assert found(catalogue, query) == expected
 
 
@@ -196,10 +195,10 @@ PIECES = [*"ab:()[]{}\"'~*?^+-!&|\\/<>= \t0", "AND ", "OR ", "NOT ", "TO ", "use
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=30))
-def test_whatever_is_asked_is_answered_or_refused(catalogue: SqliteCatalogue, pieces: list[str]) -> None:
+def test_whatever_is_asked_is_answered_or_refused(catalogue: KeptSessions, pieces: list[str]) -> None:
     query = "".join(pieces)
-    with catalogue.readers.reading() as connection, suppress(QueryRefusedError):
-        search.count(connection, parsed(query).condition)
+    with catalogue.looking() as look, suppress(QueryRefusedError):
+        look.count(parsed(query).criterion)
 
 
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=30))
@@ -213,55 +212,55 @@ def test_the_place_of_a_refusal_is_in_the_query(pieces: list[str]) -> None:
     assert 0 <= position <= len(query)
 
 
-def test_times_without_zone_are_those_of_the_node(catalogue: SqliteCatalogue) -> None:
+def test_times_without_zone_are_those_of_the_node(catalogue: KeptSessions) -> None:
     tokyo = ZoneInfo("Asia/Tokyo")
-    with catalogue.readers.reading() as connection:
+    with catalogue.looking() as look:
         for query, expected in (
             ("start_time:2026-11-29", 3),
             ('start_time:"2026-11-29T19:00:01"', 1),
             ("start_time:2026-11-30", 0),
         ):
-            assert search.count(connection, parsed(query, tokyo).condition) == expected
+            assert look.count(parsed(query, tokyo).criterion) == expected
 
 
-def test_a_search_that_takes_too_long_is_ended(catalogue: SqliteCatalogue) -> None:
+def test_a_search_that_takes_too_long_is_ended(catalogue: KeptSessions) -> None:
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
-    with pytest.raises(TooSlowError), catalogue.readers.reading(0.05) as connection:
-        connection.execute(endless).fetchone()
+    with pytest.raises(TooSlowError), catalogue.looking(0.05) as look:
+        look.connection.execute(endless).fetchone()
     assert found(catalogue, "*") == [1, 2, 3]
 
 
-def test_a_reader_can_not_write(catalogue: SqliteCatalogue) -> None:
-    with pytest.raises(sqlite3.OperationalError, match="readonly"), catalogue.readers.reading() as connection:
-        connection.execute("DELETE FROM sessions")
+def test_a_reader_can_not_write(catalogue: KeptSessions) -> None:
+    with pytest.raises(CatalogueUnavailableError, match=r"read-?only"), catalogue.looking() as look:
+        look.connection.execute("DELETE FROM sessions")
 
 
 # Pages, counts, statistics
 
 
-def test_pages_are_in_order_with_a_count(catalogue: SqliteCatalogue) -> None:
-    newest = search.SortOrder(((FIELDS["start_time"], True),))
-    with catalogue.readers.reading() as connection:
-        for condition in (ALL, parsed("passwd OR dual").condition):
-            assert [list(search.page(connection, condition, newest, 2, at)[0]) for at in (0, 2, 4)] == [[3, 2], [1], []]
-            assert {search.page(connection, condition, newest, 2, at)[1] for at in (0, 2, 4)} == {3}
-        by_user = search.SortOrder(((FIELDS["user.name"], False), (FIELDS["start_time"], True)))
-        assert list(search.ids(connection, ALL, by_user, 9)) == [3, 2, 1]
+def test_pages_are_in_order_with_a_count(catalogue: KeptSessions) -> None:
+    newest = SortOrder(((FIELDS["start_time"], True),))
+    with catalogue.looking() as look:
+        for criterion in (ALL, parsed("passwd OR dual").criterion):
+            assert [list(look.page(criterion, newest, 2, at)[0]) for at in (0, 2, 4)] == [[3, 2], [1], []]
+            assert {look.page(criterion, newest, 2, at)[1] for at in (0, 2, 4)} == {3}
+        by_user = SortOrder(((FIELDS["user.name"], False), (FIELDS["start_time"], True)))
+        assert list(look.ids(ALL, by_user, 9)) == [3, 2, 1]
 
 
-def test_rows_come_in_the_order_that_was_asked_for_without_those_that_are_gone(catalogue: SqliteCatalogue) -> None:
-    with catalogue.readers.reading() as connection:
-        assert [one.id for one in search.rows(connection, [3, 99, 1], ALL)] == [3, 1]
-        assert [one.id for one in search.rows(connection, [3, 2, 1], parsed("active:true").condition)] == [2]
+def test_rows_come_in_the_order_that_was_asked_for_without_those_that_are_gone(catalogue: KeptSessions) -> None:
+    with catalogue.looking() as look:
+        assert [one.id for one in look.rows([3, 99, 1], ALL)] == [3, 1]
+        assert [one.id for one in look.rows([3, 2, 1], parsed("active:true").criterion)] == [2]
 
 
-def test_the_most_frequent_values_are_counted(catalogue: SqliteCatalogue) -> None:
-    with catalogue.readers.reading() as connection:
-        one = search.frequent(connection, ALL, FIELDS["verdict"], 1, FIELDS["client.ip"])
+def test_the_most_frequent_values_are_counted(catalogue: KeptSessions) -> None:
+    with catalogue.looking() as look:
+        one = look.frequent(ALL, FIELDS["verdict"], 1, FIELDS["client.ip"])
         assert one.values == [("ACCEPT", 2, [("192.0.2.7", 1)])]
         assert one.others == 1
-        assert search.frequent(connection, ALL, FIELDS["active"], 5, None).values == [(False, 2, []), (True, 1, [])]
-        assert search.frequent(connection, ALL, FIELDS["user.gateway_username"], 5, None).others == 1
+        assert look.frequent(ALL, FIELDS["active"], 5, None).values == [(False, 2, []), (True, 1, [])]
+        assert look.frequent(ALL, FIELDS["user.gateway_username"], 5, None).others == 1
 
 
 @pytest.mark.parametrize(
@@ -275,12 +274,12 @@ def test_the_most_frequent_values_are_counted(catalogue: SqliteCatalogue) -> Non
         ("year", "UTC", [("2026-01-01T00:00:00+00:00", 3)]),
     ],
 )
-def test_a_histogram_counts_by_the_clock_of_the_node(catalogue: SqliteCatalogue, width: str, zone: str, expected: object) -> None:
-    with catalogue.readers.reading() as connection:
-        bins = search.times(connection, ALL, FIELDS["start_time"], width, ZoneInfo(zone))
+def test_a_histogram_counts_by_the_clock_of_the_node(catalogue: KeptSessions, width: str, zone: str, expected: object) -> None:
+    with catalogue.looking() as look:
+        bins = look.times(ALL, FIELDS["start_time"], width, ZoneInfo(zone))
     assert [(at.isoformat(), n) for at, n in bins] == expected
 
 
-def test_a_histogram_of_numbers(catalogue: SqliteCatalogue) -> None:
-    with catalogue.readers.reading() as connection:
-        assert search.numbers(connection, ALL, FIELDS["duration"], 50) == [(50, 1), (3600, 1)]
+def test_a_histogram_of_numbers(catalogue: KeptSessions) -> None:
+    with catalogue.looking() as look:
+        assert look.numbers(ALL, FIELDS["duration"], 50) == [(50, 1), (3600, 1)]

@@ -1,4 +1,4 @@
-"""The catalogue keeps what it is told, once, and gives numbers away once."""
+"""The catalogue in a SQLite file: what is on the disk, what is refused, and what a full disk does."""
 
 from __future__ import annotations
 
@@ -6,74 +6,19 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-import threading
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from doorward.sessions.catalogue import tables, text
+from doorward.sessions.catalogue.keeping import NUMBERS_AHEAD
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
-from doorward.sessions.catalogue.rows import (
-    FAIL,
-    INDEXED,
-    NOT_INDEXED,
-    AlertRow,
-    ChannelRow,
-    DownloadRow,
-    EventRow,
-    Facts,
-    IndexLine,
-    SessionEnd,
-    SessionRow,
-)
-from doorward.sessions.catalogue.sqlite import NUMBERS_AHEAD, SqliteCatalogue
-from tests.support.recorded import key_of, row, tell, told
-from tests.support.waiting import PATIENCE
+from doorward.sessions.catalogue.rows import IndexLine, SessionEnd
+from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.sqlite.tables import CatalogueDamagedError
+from tests.support.recorded import key_of, row, tell
 
 END = SessionEnd(at=57_000, verdict="ACCEPT", reason="", down=1000, up=50)
-
-
-def run(*work: Coroutine[Any, Any, Any]) -> list[Any]:
-    async def all_of_it() -> list[Any]:
-        return [await one for one in work]
-
-    return asyncio.run(all_of_it())
-
-
-def kept(catalogue: SqliteCatalogue, key: str = key_of(1)) -> SessionRow:
-    found = catalogue.session(key)
-    assert found is not None
-    return found
-
-
-def tables_of(catalogue: SqliteCatalogue) -> dict[str, list[Any]]:
-    """Everything that is kept, but for what is only kept to know it again."""
-    catalogue.writer.flush()
-    names = ("sessions", "bodies", "channels", "events", "alerts", "chunks")
-    with catalogue.readers.reading() as connection:
-        return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names}  # noqa: S608
-
-
-def lines(catalogue: SqliteCatalogue, number: int = 1) -> list[str]:
-    catalogue.writer.flush()
-    with catalogue.readers.reading() as connection:
-        return [line.text for chunk in text.chunks(connection, number) for line in chunk.lines]
-
-
-def test_a_session_is_kept_with_all_that_is_told(catalogue: SqliteCatalogue) -> None:
-    tell(catalogue, row())
-    found = kept(catalogue)
-    assert (found.user, found.server.name, found.ended, found.index_status) == (
-        "jane",
-        "db1.example.com",
-        found.began + 57_000,
-        INDEXED,
-    )
-    assert found.session_id == f"svc/{key_of(1)}/linux:1"
-    assert found.has_accepted_channel
-    assert catalogue.open_sessions() == []
 
 
 def test_a_row_that_began_is_on_the_disk(tmp_path: Path) -> None:
@@ -88,120 +33,8 @@ def test_a_row_that_began_is_on_the_disk(tmp_path: Path) -> None:
     assert done.stdout == "1\n", done.stderr
     catalogue = SqliteCatalogue(tmp_path / "sessions.db")
     assert [one.key for one in catalogue.open_sessions()] == [key_of(1)]
-    assert run(catalogue.number("p")) == [1 + NUMBERS_AHEAD]
+    assert asyncio.run(catalogue.number("p")) == 1 + NUMBERS_AHEAD
     catalogue.close()
-
-
-def test_what_is_told_again_changes_nothing(catalogue: SqliteCatalogue) -> None:
-    alert = AlertRow(at=3, type="adp.event.command", channel=1, rule="r", regexp="ls", action="ls", content="$ ls")
-    for _ in range(3):
-        run(told(catalogue, row(), end=None), catalogue.alert(key_of(1), alert))
-    once = tables_of(catalogue)
-    run(told(catalogue, row(), end=END), told(catalogue, row(), end=END), catalogue.alert(key_of(1), alert))
-    again = tables_of(catalogue)
-    assert {name: len(found) for name, found in once.items()} == {name: len(found) for name, found in again.items()}
-    assert lines(catalogue) == ["$ ls", "notes.txt", "ls"]
-    assert again["channels"] == once["channels"]
-
-
-def test_lines_of_the_very_same_moment_are_all_kept(catalogue: SqliteCatalogue) -> None:
-    run(catalogue.begin(row()))
-    first = [IndexLine(5, "screen", "one"), IndexLine(5, "screen", "two")]
-    run(catalogue.text(key_of(1), 1, first), catalogue.text(key_of(1), 1, [*first, IndexLine(5, "screen", "three")]))
-    run(catalogue.text(key_of(1), 2, first))
-    assert lines(catalogue) == ["one", "two", "three", "one", "two"]
-
-
-def test_numbers_are_given_once_for_each_policy(catalogue: SqliteCatalogue) -> None:
-    async def many() -> list[int]:
-        return await asyncio.gather(*(catalogue.number("a") for _ in range(3 * NUMBERS_AHEAD)))
-
-    found = asyncio.run(many())
-    assert sorted(found) == list(range(1, 3 * NUMBERS_AHEAD + 1))
-    assert run(catalogue.number("b")) == [1]
-
-
-def test_many_that_begin_at_once_are_synced_together(catalogue: SqliteCatalogue) -> None:
-    async def many() -> None:
-        await asyncio.gather(*(catalogue.begin(row(number)) for number in range(500)))
-
-    before = catalogue.writer.batches
-    asyncio.run(many())
-    assert len(catalogue.open_sessions()) == 500
-    assert catalogue.writer.batches - before < 100
-
-
-def test_facts_add_to_a_row(catalogue: SqliteCatalogue) -> None:
-    run(catalogue.begin(row()), catalogue.update(key_of(1), Facts(server_user="root", extra={"a": 1})))
-    run(catalogue.update(key_of(1), Facts(gateway_user="jane", extra={"b": 2})), catalogue.synced())
-    found = kept(catalogue)
-    assert (found.server_user, found.gateway_user, found.extra) == ("root", "jane", {"a": 1, "b": 2})
-
-
-def test_an_end_stays_unless_it_was_only_a_recovery(catalogue: SqliteCatalogue) -> None:
-    recovered = SessionEnd(at=9000, verdict=FAIL, reason="cut off")
-    run(catalogue.begin(row()), catalogue.recovered(key_of(1), recovered))
-    assert kept(catalogue).verdict == FAIL
-    run(catalogue.end(key_of(1), END))
-    assert (kept(catalogue).verdict, kept(catalogue).ended) == ("ACCEPT", row().began + 57_000)
-    run(catalogue.recovered(key_of(1), recovered), catalogue.end(key_of(1), recovered))
-    assert kept(catalogue).verdict == "ACCEPT"
-
-
-def test_text_of_an_encrypted_trail_is_not_kept(tmp_path: Path) -> None:
-    catalogue = SqliteCatalogue(tmp_path / "sessions.db", lambda row: "ours" in row.recipients)
-    tell(catalogue, row(1, recipients=("theirs",)), row(2, recipients=("ours",)), row(3, text="none"))
-    assert [lines(catalogue, number) for number in (1, 2, 3)] == [[], ["$ ls", "notes.txt", "ls"], []]
-    assert [kept(catalogue, key_of(n)).index_status for n in (1, 2, 3)] == [NOT_INDEXED, INDEXED, NOT_INDEXED]
-    catalogue.close()
-
-
-def test_what_is_told_of_a_session_without_a_row_is_passed_over(catalogue: SqliteCatalogue) -> None:
-    run(catalogue.text(key_of(9), 1, [IndexLine(1, "screen", "x")]), catalogue.event(key_of(9), EventRow(at=1, type="x")))
-    run(catalogue.synced(), catalogue.begin(row()))
-    assert len(catalogue.open_sessions()) == 1
-
-
-def test_a_command_of_a_channel_is_text_and_an_event(catalogue: SqliteCatalogue) -> None:
-    run(catalogue.begin(row()))
-    channel = ChannelRow(number=1, opened=5, type="session-exec", verdict="accept", facts={"command": "uptime"})
-    run(catalogue.channel_opened(key_of(1), channel))
-    assert lines(catalogue) == ["uptime"]
-    assert [event[4:6] for event in tables_of(catalogue)["events"]] == [("command", "uptime")]
-
-
-def test_control_characters_are_not_kept_in_text(catalogue: SqliteCatalogue) -> None:
-    run(
-        catalogue.begin(row()),
-        catalogue.text(key_of(1), 1, [IndexLine(1, "screen", "a\x1b[31m\tb\ue000\x9b"), IndexLine(2, "screen", " \r")]),
-    )
-    assert lines(catalogue) == ["a\ufffd[31m b\ufffd\ufffd", "\ufffd"]
-
-
-def test_downloads_are_kept_before_they_are_answered(catalogue: SqliteCatalogue) -> None:
-    run(catalogue.begin(row()), catalogue.downloaded(key_of(1), DownloadRow(at=1, user="jane", address="::1", what="replay")))
-    with catalogue.readers.reading() as connection:
-        assert connection.execute("SELECT count(*) FROM downloads").fetchone() == (1,)
-
-
-def test_a_deleted_session_leaves_nothing(catalogue: SqliteCatalogue) -> None:
-    tell(catalogue, row(1, trail="one.dwr"), row(2))
-    assert catalogue.delete([1]).result() == ["one.dwr"]
-    found = tables_of(catalogue)
-    assert [len(found[name]) for name in ("sessions", "bodies", "channels", "events", "chunks")] == [1, 1, 1, 2, 2]
-    assert catalogue.session(key_of(1)) is None
-    with catalogue.readers.reading() as connection:
-        hits = connection.execute("SELECT rowid >> 20 FROM text_index WHERE text_index MATCH 'notes'").fetchall()
-        assert hits == [(2,)]
-        assert connection.execute("SELECT path FROM doomed").fetchall() == [("one.dwr",)]
-        assert connection.execute("SELECT count(*) FROM marks WHERE session = 1").fetchone() == (0,)
-
-
-def test_an_id_never_comes_back(catalogue: SqliteCatalogue) -> None:
-    tell(catalogue, row(1))
-    catalogue.delete([1]).result()
-    tell(catalogue, row(2))
-    assert tables_of(catalogue)["sessions"][0][0] == 2
 
 
 def test_a_row_of_another_release_is_refused(tmp_path: Path) -> None:
@@ -211,14 +44,14 @@ def test_a_row_of_another_release_is_refused(tmp_path: Path) -> None:
     connection.execute("UPDATE meta SET value = '99' WHERE name = 'format'")
     connection.commit()
     connection.close()
-    with pytest.raises(tables.CatalogueDamagedError, match="format 99"):
+    with pytest.raises(CatalogueDamagedError, match="format 99"):
         SqliteCatalogue(path)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
     path.write_bytes(b"something else entirely" * 100)
-    with pytest.raises(tables.CatalogueDamagedError):
+    with pytest.raises(CatalogueDamagedError):
         SqliteCatalogue(path)
 
 
@@ -239,10 +72,11 @@ class FullDisk:
         return getattr(self._connection, name)
 
 
-def test_nothing_begins_while_nothing_can_be_written_and_nothing_is_lost(catalogue: SqliteCatalogue) -> None:
+def test_nothing_begins_while_nothing_can_be_written_and_nothing_is_lost(tmp_path: Path) -> None:
+    catalogue = SqliteCatalogue(tmp_path / "sessions.db")
     tell(catalogue, row(1), end=None)
-    full = FullDisk(catalogue.writer._connection)
-    catalogue.writer._connection = full  # type: ignore[assignment]
+    full = FullDisk(catalogue.transactions.connection)
+    catalogue.transactions.connection = full  # type: ignore[assignment]
 
     async def while_full() -> None:
         ending = asyncio.create_task(catalogue.end(key_of(1), END))
@@ -257,60 +91,20 @@ def test_nothing_begins_while_nothing_can_be_written_and_nothing_is_lost(catalog
         await catalogue.begin(row(2))
 
     asyncio.run(while_full())
-    assert kept(catalogue).ended is not None
-    assert lines(catalogue)[-1] == "still taken"
+    ended = catalogue.session(key_of(1))
+    assert ended is not None
+    assert ended.ended is not None
+    with catalogue.looking() as look:
+        assert [hit.snippet for hit in look.hits(1, '"still taken"')] == ["still taken"]
     assert [one.key for one in catalogue.open_sessions()] == [key_of(2)]
-    assert catalogue.writer.failing is None
-
-
-def test_a_work_that_fails_by_itself_fails_alone(catalogue: SqliteCatalogue) -> None:
-    def wrong(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM sessions")
-        raise ValueError
-
-    run(catalogue.begin(row(1)))
-    failed = catalogue.writer.durable(wrong)
-    run(catalogue.begin(row(2)))
-    with pytest.raises(ValueError, match=r"^$"):
-        failed.result()
-    assert len(catalogue.open_sessions()) == 2
-
-
-def test_who_waits_no_longer_holds_up_nobody(catalogue: SqliteCatalogue) -> None:
-    """As control does when a worker is gone of which it was about to note something."""
-    gate = threading.Event()
-    catalogue.writer.durable(lambda _: gate.wait())
-
-    async def leave() -> None:
-        waiting = asyncio.create_task(catalogue.synced())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-
-    asyncio.run(leave())
-    gate.set()
-    assert catalogue.writer.durable(lambda _: "written").result(PATIENCE) == "written"
-
-
-def test_who_brings_too_much_waits(catalogue: SqliteCatalogue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.sessions.catalogue.writer.MAX_WAITING", 1000)
-    run(catalogue.begin(row()))
-    run(*(catalogue.text(key_of(1), 1, [IndexLine(at, "screen", "x" * 500)]) for at in range(10)))
-    assert catalogue.writer._size <= 2000
-    assert len(lines(catalogue)) == 10
-
-
-def test_nothing_is_taken_after_the_end(tmp_path: Path) -> None:
-    made = SqliteCatalogue(tmp_path / "sessions.db")
-    made.close()
-    with pytest.raises(CatalogueUnavailableError):
-        run(made.begin(row()))
+    assert catalogue.failing is None
+    catalogue.close()
 
 
 def test_the_file_is_for_this_user_alone_and_no_link(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
     made = SqliteCatalogue(path)
-    run(made.begin(row()))
+    asyncio.run(made.begin(row()))
     assert {one.stat().st_mode & 0o777 for one in tmp_path.iterdir()} == {0o600}
     made.close()
     link = tmp_path / "link.db"

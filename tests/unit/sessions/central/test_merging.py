@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from doorward.sessions.catalogue.search import Frequent, TooManyBinsError
+from doorward.sessions.catalogue.results import Frequent, TooManyBinsError
 from doorward.sessions.central.merging import merged_bins, merged_frequent, merged_page
 from doorward.sessions.central.questions import PageAnswer
 

@@ -9,9 +9,8 @@ import pytest
 from msgspec import structs
 
 from doorward.sessions.audience import Audience, AudienceGrant
-from doorward.sessions.catalogue.hits import Hit
+from doorward.sessions.catalogue.results import Frequent, Hit
 from doorward.sessions.catalogue.rows import ChannelRow, EventRow, Peer
-from doorward.sessions.catalogue.search import Frequent
 from doorward.sessions.central.questions import (
     BinsQuestion,
     CountQuestion,

@@ -12,17 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-READ_SECONDS: Final = 20.0
-"""How long a search may take."""
+from doorward.sessions.catalogue.port import READ_SECONDS, CatalogueUnavailableError
+from doorward.sessions.catalogue.results import TooSlowError
+
 MAX_IDLE: Final = 4
 """Connections that are kept while nobody reads."""
 _STEPS: Final = 20_000
 """Steps of SQLite's machine between two looks at the clock; some milliseconds."""
 _SETTINGS = ("query_only = ON", "busy_timeout = 5000", "cache_size = -16384", "temp_store = MEMORY", "mmap_size = 1073741824")
-
-
-class TooSlowError(Exception):
-    """A search took longer than it may."""
 
 
 class Readers:
@@ -36,7 +33,10 @@ class Readers:
 
     @contextmanager
     def reading(self, seconds: float = READ_SECONDS) -> Iterator[sqlite3.Connection]:
-        """Give a connection for the time of a block, which sees one state of the database. Raises TooSlowError."""
+        """Give a connection for the time of a block, which sees one state of the database.
+
+        Raises TooSlowError, CatalogueUnavailableError.
+        """
         with self._lock:
             connection = self._idle.pop() if self._idle else None
         if connection is None:
@@ -49,7 +49,7 @@ class Readers:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise TooSlowError from None
-            raise
+            raise CatalogueUnavailableError(f"the session catalogue can't be read: {error}") from error
         finally:
             self._give_back(connection)
 

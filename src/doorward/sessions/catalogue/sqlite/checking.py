@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from doorward.sessions.catalogue.tables import CHECKED, COUNTED, TALLIED, columns_of, decode_row, sum_of
+from doorward.sessions.catalogue.columns import columns_of, decode_row, sum_of
+from doorward.sessions.catalogue.sqlite.tables import CHECKED, COUNTED, TALLIED
 from doorward.store.tally import check
 
 _AT_ONCE = 500
