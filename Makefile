@@ -16,7 +16,7 @@ WORKERS ?= 3
 PYTEST := pytest --workers $(WORKERS)
 # What the tests need beside Python.
 NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg haproxy htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \
-	nfs-ganesha-vfs openssh-client openssh-server openssl prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \
+	nfs-ganesha-vfs openssh-client openssh-server openssl postgresql prometheus putty-tools python3 rpcbind rsync rsyslog rsyslog-openssl \
 	samba slapd systemd tcpdump tmux util-linux vim x11-utils xauth xvfb
 # Of random schedules.
 COUNT ?= 1000
@@ -106,6 +106,8 @@ lock: $(VENV)/.dev ## Resolve the dependencies again into requirements/*.txt (AR
 		--python-version 3.11 $(ARGS) --group pyproject.toml:directories -o requirements/directories.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) pyproject.toml --extra otel -c requirements/dev.txt -o requirements/otel.txt
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
+		--python-version 3.11 $(ARGS) pyproject.toml --extra postgresql -c requirements/dev.txt -o requirements/postgresql.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 		--python-version 3.11 $(ARGS) --group pyproject.toml:clients -o requirements/clients.txt
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \

@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from doorward.sessions.catalogue.keeping import KeptSessions
+from doorward.sessions.catalogue.postgresql import PostgresCatalogue
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from tests.support.postgresql import cluster
 
-ENGINES: Final = ("sqlite",)
+ENGINES: Final = ("sqlite", "postgresql")
+NODE: Final = "6fed7872-065e-41d2-9cfa-ba75e8cad901"
+"""The node of the sessions of `recorded`."""
 
 
 def made(engine: str, directory: Path, is_readable: Callable[[SessionRow], bool] = lambda _: False) -> KeptSessions:
     """Return an empty catalogue; ``directory`` is empty as well."""
-    assert engine in ENGINES
+    if engine == "postgresql":
+        running = cluster()
+        return PostgresCatalogue(running.address(running.database()), NODE, is_readable)
     return SqliteCatalogue(directory / "sessions.db", is_readable)
 
 

@@ -27,7 +27,7 @@ from doorward.appliance.local_server import LocalServer
 from doorward.appliance.login_sessions import LoginSessions
 from doorward.appliance.memory import Memory
 from doorward.appliance.options import Options, StartError
-from doorward.appliance.sessions import SessionParts
+from doorward.appliance.sessions import SessionParts, SharedCatalogue
 from doorward.appliance.state_directory import opened
 from doorward.appliance.token_keeping import TokenKeeping
 from doorward.appliance.trusted import hand_out
@@ -127,7 +127,7 @@ class Appliance:
         self.host_keys = TrustedHostKeys(self.store)
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins)
-        self.sessions = SessionParts.at(state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text))
+        self.sessions = self._catalogued(keeping)
         self.archiver = Archiver(view, self.sessions.catalogue, self.sessions.trails, self.notifications)
         self.cluster.search.local = self.sessions.local
         self.control = self._controlled(keeping)
@@ -192,6 +192,13 @@ class Appliance:
         if admin is not None and admin.password is not None:
             keeping.text(admin.password.key)
         return Pipeline(tree, store, self.host, keeping, self._prober, running), keeping
+
+    def _catalogued(self, keeping: SecretKeeping) -> SessionParts:
+        options = self._options
+        shared = SharedCatalogue(options.catalogue, self.node) if options.catalogue is not None else None
+        return SessionParts.at(
+            options.state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text), shared
+        )
 
     def _clustered(self) -> Cluster:
         state = self._options.state

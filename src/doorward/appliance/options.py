@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from doorward.host.machine import MachineKind
+from doorward.sessions.catalogue.address import CatalogueAddress
 
 
 class StartError(Exception):
@@ -39,3 +40,5 @@ class Options:
     cluster_port: int | None = None
     wizard: bool = False
     """Whether a first start leaves the first settings to ``POST /api/setup``."""
+    catalogue: CatalogueAddress | None = None
+    """Where sessions are catalogued in PostgreSQL; None: in a file of the state directory."""

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from doorward.areas.area import Area, Issue, Metric
+from doorward.sessions.catalogue.address import CatalogueAddress
+from doorward.sessions.catalogue.criteria import ALL, Compared
+from doorward.sessions.catalogue.fields import FIELDS
 from doorward.sessions.catalogue.port import LiveSessions, SessionCatalogue
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE
@@ -25,6 +28,14 @@ SEARCHED_SECONDS: Final = 12.0
 """How long a look through the catalogue may take for another node, which waits a little longer."""
 
 
+@dataclass(frozen=True, slots=True)
+class SharedCatalogue:
+    """A catalogue that several nodes write to, and the id of this one."""
+
+    address: CatalogueAddress
+    node: str
+
+
 @dataclass
 class SessionParts(Area):
     """What a node has of sessions. Raises CatalogueDamagedError."""
@@ -35,22 +46,32 @@ class SessionParts(Area):
     live: LiveSessions = field(default_factory=NoLiveSessions)
 
     @classmethod
-    def at(cls, state: Path, snapshot: Callable[[], Snapshot], keys: Keys = no_keys) -> SessionParts:
+    def at(
+        cls, state: Path, snapshot: Callable[[], Snapshot], keys: Keys = no_keys, shared: SharedCatalogue | None = None
+    ) -> SessionParts:
         """Open what is in a state directory, made if it is not there. Raises CatalogueDamagedError, OSError.
 
-        ``keys`` are those that this node may open encrypted trails with.
+        ``keys`` are those that this node may open encrypted trails with. ``shared``: rows and text are kept there, trails here.
         """
         directory = state / DIRECTORY
         directory.mkdir(mode=0o700, exist_ok=True)
         trails = Trails(directory, keys)
-        catalogue = SqliteCatalogue(state / FILE, trails.may_read, key=HistoryKey.at(state).derived(PURPOSE))
+        catalogue: SessionCatalogue
+        if shared is not None:
+            from doorward.sessions.catalogue.postgresql import PostgresCatalogue
+
+            catalogue = PostgresCatalogue(shared.address, shared.node, trails.may_read)
+        else:
+            catalogue = SqliteCatalogue(state / FILE, trails.may_read, key=HistoryKey.at(state).derived(PURPOSE))
         return cls(catalogue, trails, SessionRetention(catalogue, trails, snapshot))
 
     def local(self) -> LocalSessions:
         """Return what answers other nodes about these sessions."""
         from doorward.sessions.central.answering import LocalSessions
 
-        return LocalSessions(self.catalogue, self.trails, SEARCHED_SECONDS)
+        node = self.catalogue.node
+        own = ALL if node is None else Compared(FIELDS["node_id"], "=", node)
+        return LocalSessions(self.catalogue, self.trails, SEARCHED_SECONDS, own)
 
     is_early = True
 

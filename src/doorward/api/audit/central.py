@@ -171,7 +171,8 @@ def _gather(service: AuditService, request: Request, question: SearchQuestion[An
 def _answers(service: AuditService, seen: Audience, questions: Mapping[str, SearchQuestion[A]]) -> _Gathered:
     found: dict[str, A] = {}
     if HERE in questions:
-        found[HERE] = LocalSessions(service.catalogue, service.trails).answer(seen, questions[HERE])
+        here = LocalSessions(service.catalogue, service.trails, within=service.told_here)
+        found[HERE] = here.answer(seen, questions[HERE])
     others = {holder: question for holder, question in questions.items() if holder != HERE}
     told = service.nodes.ask_each(seen, others)
     names = service.nodes.all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -20,6 +20,7 @@ from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
 from doorward.recording.trail_file import TrailPieces
 from doorward.sessions.audience import Audience, audience
+from doorward.sessions.catalogue.criteria import ALL, Compared, Criterion, Without, any_of
 from doorward.sessions.catalogue.fields import FIELDS
 from doorward.sessions.catalogue.port import CatalogueUnavailableError, LiveSessions, SessionCatalogue
 from doorward.sessions.catalogue.query import QueryRefusedError
@@ -91,7 +92,27 @@ class AuditService:
         seen = self.audience(request)
         with self.catalogue.looking() as look:
             found = look.one(key, seen.criterion())
-        return found or self._elsewhere(request, key, seen)
+        if found is None:
+            return self._elsewhere(request, key, seen)
+        is_asked_there = self._is_of_another(found) and found.row.node in self.nodes.all()
+        return replace(found, holder=found.row.node) if is_asked_there else found
+
+    @property
+    def told_here(self) -> Criterion:
+        """Which sessions this node tells of itself: where it shares a catalogue, not those of nodes that it asks as well."""
+        if self.catalogue.node is None:
+            return ALL
+        return Without(any_of(Compared(FIELDS["node_id"], "=", node) for node in self.nodes.all()))
+
+    def _is_of_another(self, found: Found) -> bool:
+        """Whether another node that shares the catalogue has recorded a session."""
+        return self.catalogue.node not in {None, found.row.node}
+
+    def check_trail_here(self, request: Request, found: Found) -> None:
+        """Raise 409 where the trail lies on another node, which this one can't ask for it."""
+        if not found.holder and self._is_of_another(found):
+            message = f"The trail lies on the node {found.row.node}, which recorded it; ask there."
+            raise errors.conflict(message, code="on_another_node", node=found.row.node, resource=request.href)
 
     def _elsewhere(self, request: Request, key: str, seen: Audience) -> Found:
         others = self.nodes.all()
@@ -127,11 +148,12 @@ class AuditService:
 
     def check_here(self, request: Request, found: Found) -> None:
         """Raise 409 where another node has a session, which alone can show, lock and end it while it runs."""
-        if found.holder:
-            node = self.nodes.all().get(found.holder)
-            name, address = (node.name, node.address) if node else (found.holder, "")
+        holder = found.holder or (found.row.node if self._is_of_another(found) else "")
+        if holder:
+            node = self.nodes.all().get(holder)
+            name, address = (node.name, node.address) if node else (holder, "")
             message = f"The session runs on the node {name} ({address}); ask there." if address else f"It runs on {name}."
-            raise errors.conflict(message, address=address, code="on_another_node", node=found.holder, resource=request.href)
+            raise errors.conflict(message, address=address, code="on_another_node", node=holder, resource=request.href)
 
     def ask(self, request: Request, found: Found, question: SearchQuestion[_T]) -> _T:
         """Ask the node that has a session about it. Blocks. Raises what ``refusals`` turn into answers."""
@@ -142,6 +164,7 @@ class AuditService:
     @contextmanager
     def reading(self, request: Request, found: Found) -> Iterator[TrailReader]:
         """Give a reader of the trail of a session, for the time of a block. Raises as `Trails.reading`, and 503."""
+        self.check_trail_here(request, found)
         if not found.holder:
             with self.trails.reading(found.row) as reader:
                 yield reader

@@ -50,8 +50,10 @@ class OfTrail(Audited):
         self.key = key
 
     def found(self, request: Request) -> Found:
-        """Return the session. Blocks. Raises 404."""
-        return self.service.find(request, self.key)
+        """Return the session. Blocks. Raises 404, 409."""
+        found = self.service.find(request, self.key)
+        self.service.check_trail_here(request, found)
+        return found
 
     async def note(self, request: Request, found: Found, what: str) -> None:
         """Write down, durably, that the caller gets something of it; nobody gets anything where that can't be done."""

@@ -6,6 +6,7 @@ import os
 import sys
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,7 +33,7 @@ def address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - the options of a command
     state: StateOption = None,
     listen: Annotated[
         str | None,
@@ -55,6 +56,23 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    catalogue: Annotated[
+        str | None,
+        typer.Option(
+            help="postgresql://USER@HOST/DATABASE: catalogue sessions there, with other nodes; TLS unless it is this host."
+            " Default: a file of the state directory.",
+            envvar="DOORWARD_CATALOGUE",
+            show_default=False,
+        ),
+    ] = None,
+    catalogue_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the password for --catalogue. Default: the systemd credential catalogue-password.",
+            envvar="DOORWARD_CATALOGUE_PASSWORD_FILE",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the appliance until SIGTERM.
 
@@ -69,15 +87,20 @@ def serve(
     with lean.start():
         from doorward.appliance import Options, StartError, run
         from doorward.cli.logging import configure
+        from doorward.sessions.catalogue.address import AddressError, parsed
 
         configure()
         password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
-        options = Options(
-            state_directory(state, host), bind_host, port, host.value, password or None,
-            listen_given=listen is not None, wizard=setup is not None, cluster_port=cluster_port,
-        )  # fmt: skip
         try:
+            options = Options(
+                state_directory(state, host), bind_host, port, host.value, password or None,
+                listen_given=listen is not None, wizard=setup is not None, cluster_port=cluster_port,
+                catalogue=parsed(catalogue, catalogue_password_file) if catalogue else None,
+            )  # fmt: skip
             run(options, typer.echo, partial(typer.echo, err=True))
+        except AddressError as why:
+            typer.echo(f"doorward can't start: {why}.", err=True)
+            raise typer.Exit(1) from None
         except StartError as why:
             typer.echo(f"doorward can't start: {origin(state)}{why}", err=True)
             raise typer.Exit(why.code) from None

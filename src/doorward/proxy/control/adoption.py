@@ -125,7 +125,12 @@ class Adoption:
     async def close_rows(self) -> bool:
         """Close the rows of sessions that nobody has any more; whether some are left that may still be recorded."""
         left = False
-        for row in await asyncio.to_thread(self.catalogue.open_sessions):
+        try:
+            found = await asyncio.to_thread(self.catalogue.open_sessions)
+        except CatalogueUnavailableError as error:
+            log.error("it can't be seen which rows are to be closed", reason=str(error))
+            return True
+        for row in found:
             session = self.sessions.find(row.key)
             if session is not None and session.worker is not None:
                 continue

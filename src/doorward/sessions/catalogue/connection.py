@@ -23,7 +23,7 @@ class Rows(Protocol):
         """Yield the rows that are left."""
 
 
-class Connection(Protocol):
+class DatabaseConnection(Protocol):
     """A connection. Statements are texts of ours; whatever came from outside is a value."""
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Rows:

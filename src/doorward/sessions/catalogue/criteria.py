@@ -36,7 +36,7 @@ class Compared(Struct, frozen=True):
     value: int | str
 
 
-class Known(Struct, frozen=True):
+class HasValue(Struct, frozen=True):
     """A field has a value, and it is not empty."""
 
     field: Field
@@ -88,7 +88,7 @@ class VisibleTo(Struct, frozen=True):
     """Key of a connection policy, group of the users whose sessions are shown (None: all), whether own sessions are left out."""
 
 
-Criterion = AllOf | AnyOf | Without | Compared | Known | Like | InNetwork | Says | UpTo | VisibleTo
+Criterion = AllOf | AnyOf | Without | Compared | HasValue | Like | InNetwork | Says | UpTo | VisibleTo
 
 ALL: Final = AllOf()
 NONE: Final = AnyOf()

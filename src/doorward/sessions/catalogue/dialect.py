@@ -13,8 +13,8 @@ from doorward.sessions.catalogue.criteria import (
     AnyOf,
     Compared,
     Criterion,
+    HasValue,
     InNetwork,
-    Known,
     Like,
     Says,
     UpTo,
@@ -53,7 +53,7 @@ class Dialect(ABC):
                 return Condition(f"NOT coalesce({found.sql}, {self.FALSE})", found.values)
             case Compared(field, operator, value):
                 return self.compared(field, operator, value)
-            case Known(field):
+            case HasValue(field):
                 is_empty = f" AND {field.sql} <> ''" if field.kind in _TEXTS else ""
                 return Condition(f"({field.sql} IS NOT NULL{is_empty})")
             case _:
@@ -94,7 +94,7 @@ class Dialect(ABC):
         """Return the condition that words are in the content of a session."""
 
     @abstractmethod
-    def of_chunks(self, session: int) -> Dialect:
+    def of_chunks(self, session: int, /) -> Dialect:
         """Return the dialect for conditions over the chunks of a session: words have to be in the chunk itself."""
 
     @abstractmethod

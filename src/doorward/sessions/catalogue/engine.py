@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from doorward.sessions.catalogue.connection import Connection
+from doorward.sessions.catalogue.connection import DatabaseConnection
 from doorward.sessions.catalogue.looking import Look
 from doorward.sessions.catalogue.statements import Statements
 
@@ -14,7 +14,7 @@ class DatabaseError(Exception):
     """An error that says nothing about what was to be written, but that nothing can be written now. The message says why."""
 
 
-class Transactions(Protocol):
+class WriteTransactions(Protocol):
     """The transactions of the one connection that writes. They belong to one thread."""
 
     def begin(self, *, is_durable: bool) -> Statements:
@@ -37,13 +37,13 @@ class Engine(Protocol):
     """A database."""
 
     @property
-    def writing(self) -> Transactions:
+    def writing(self) -> WriteTransactions:
         """What writes."""
 
     def looking(self, seconds: float) -> AbstractContextManager[Look]:
         """Give a look that may take so long. Raises TooSlowError, CatalogueUnavailableError."""
 
-    def statements(self, connection: Connection) -> Statements:
+    def statements(self, connection: DatabaseConnection) -> Statements:
         """Return the statements for a connection that reads."""
 
     def close(self) -> None:

@@ -53,16 +53,23 @@ class UnknownSessionError(Exception):
 class KeptSessions:
     """See `port.SessionCatalogue`. ``is_readable`` tells whether the text of an encrypted session may be kept in clear here."""
 
-    def __init__(self, engine: Engine, is_readable: Callable[[SessionRow], bool]) -> None:
-        self._engine, self._is_readable = engine, is_readable
+    def __init__(
+        self, engine: Engine, is_readable: Callable[[SessionRow], bool], *, node: str | None = None, pulse: float | None = None
+    ) -> None:
+        self._engine, self._is_readable, self._node = engine, is_readable, node
         self._known: dict[str, tuple[int, SessionRow, bool]] = {}
         """Rows that are open, and some others: id, row, whether a recovery closed it. Belongs to the writing thread."""
-        self.writer = Writer(engine.writing, self._known.clear)
+        self.writer = Writer(engine.writing, self._known.clear, pulse)
         self._numbers: dict[str, tuple[int, int]] = {}
         """Of each policy the last number given away, and the last that is set aside."""
         self._setting: dict[str, Future[tuple[int, int]]] = {}
         """Of each policy what sets more of them aside."""
         self._numbering = threading.Lock()
+
+    @property
+    def node(self) -> str | None:
+        """See `port.SessionCatalogue.node`."""
+        return self._node
 
     @property
     def failing(self) -> str | None:

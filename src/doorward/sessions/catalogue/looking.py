@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from doorward.sessions.catalogue import hits
 from doorward.sessions.catalogue.columns import decode_row
-from doorward.sessions.catalogue.connection import Connection
-from doorward.sessions.catalogue.criteria import Compared, Criterion, Known, joined, looks_through_text
+from doorward.sessions.catalogue.connection import DatabaseConnection
+from doorward.sessions.catalogue.criteria import Compared, Criterion, HasValue, joined, looks_through_text
 from doorward.sessions.catalogue.dialect import Condition, Dialect
 from doorward.sessions.catalogue.fields import Field, FieldKind
 from doorward.sessions.catalogue.query import parsed
@@ -45,7 +45,7 @@ _FOUND: Final = "SELECT id, body, has_commands, has_titles FROM sessions JOIN bo
 class Look(Struct, frozen=True):
     """See `port.SessionLook`: one look, which sees one state of the database. Valid as long as its connection is lent."""
 
-    connection: Connection
+    connection: DatabaseConnection
     dialect: Dialect
 
     def count(self, criterion: Criterion) -> int:
@@ -102,7 +102,7 @@ class Look(Struct, frozen=True):
 
     def frequent(self, criterion: Criterion, field: Field, size: int, inner: Field | None) -> Frequent:
         """See `port.SessionLook.frequent`."""
-        condition = self.dialect.condition(joined(criterion, Known(field)))
+        condition = self.dialect.condition(joined(criterion, HasValue(field)))
         shown, equal = field.sql, "1"
         if field.kind is FieldKind.TEXT:  # of those that differ in case alone one is shown, always the same
             shown, equal = f"min({self.dialect.in_order_of_bytes(field.sql)})", self.dialect.whatever_the_case(field.sql)
@@ -122,7 +122,7 @@ class Look(Struct, frozen=True):
     def times(self, criterion: Criterion, field: Field, width: str, zone: tzinfo) -> list[tuple[datetime, int]]:
         """See `port.SessionLook.times`."""
         bucket = 60_000 if width == "minute" else _BUCKET
-        condition = self.dialect.condition(joined(criterion, Known(field)))
+        condition = self.dialect.condition(joined(criterion, HasValue(field)))
         sql = f"SELECT {field.sql} / {bucket} AS bucket, count(*) FROM sessions WHERE {condition.sql} GROUP BY 1 ORDER BY 1"
         found: Counter[datetime] = Counter()
         for number, n in self.connection.execute(sql, condition.values):
@@ -134,7 +134,7 @@ class Look(Struct, frozen=True):
 
     def numbers(self, criterion: Criterion, field: Field, width: int) -> list[tuple[int, int]]:
         """See `port.SessionLook.numbers`."""
-        condition = self.dialect.condition(joined(criterion, Known(field)))
+        condition = self.dialect.condition(joined(criterion, HasValue(field)))
         sql = (
             f"SELECT {field.sql} / {int(width)} * {int(width)} AS bucket, count(*) FROM sessions"
             f" WHERE {condition.sql} GROUP BY 1 ORDER BY 1 LIMIT ?"

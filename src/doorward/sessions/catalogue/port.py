@@ -148,6 +148,10 @@ class SessionCatalogue(Catalogue, Protocol):
     """The whole catalogue: what control tells, what the API looks for, what retention deletes."""
 
     @property
+    def node(self) -> str | None:
+        """The id of this node, where several share the database and each changes its own sessions; None: it has its own."""
+
+    @property
     def failing(self) -> str | None:
         """Why nothing can be written now; None: it can."""
 

@@ -21,8 +21,8 @@ from doorward.sessions.catalogue.criteria import (
     ALL,
     Compared,
     Criterion,
+    HasValue,
     InNetwork,
-    Known,
     Like,
     Says,
     Without,
@@ -176,7 +176,7 @@ class _Translation:
     def _word(self, item: tree.Word, of_field: Field) -> Criterion:
         text = item.value
         if text == "*":
-            return Known(of_field)
+            return HasValue(of_field)
         if not _WILD.search(text):
             return self._equal(item, of_field, _ESCAPED.sub(r"\1", text))
         if of_field.kind not in {FieldKind.TEXT, FieldKind.ADDRESS}:

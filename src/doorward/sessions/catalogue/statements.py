@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from doorward.sessions.catalogue.columns import columns_of, decode_row, encode, sum_of
-from doorward.sessions.catalogue.connection import Connection
+from doorward.sessions.catalogue.connection import DatabaseConnection
+from doorward.sessions.catalogue.dialect import Condition
 from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, DownloadRow, EventRow, IndexLine, SessionRow
-from doorward.sessions.catalogue.text import MAX_CHUNKS, Mark, ids_of, pieces, unknown
+from doorward.sessions.catalogue.text import MAX_CHUNKS, TextMark, ids_of, pieces, unknown
 
 MAX_CONTENT: Final = 65_536
 """Characters of an event's content that are kept."""
@@ -24,8 +25,10 @@ _NEXT = "SELECT coalesce(max(number), 0) + 1 FROM {} WHERE session = ?"
 class Statements(ABC):
     """The statements of an engine; what all of them understand stands here."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: DatabaseConnection) -> None:
         self.connection = connection
+        self.own = Condition("1 = 1")
+        """The condition of the sessions that this node recorded."""
 
     # Sessions
 
@@ -57,7 +60,7 @@ class Statements(ABC):
     def find(self, key: str) -> tuple[int, SessionRow, bool] | None:
         """Return id and row of a session of this node, and whether it was closed by a recovery."""
         sql = "SELECT sessions.id, body, is_recovered FROM sessions JOIN bodies USING (id) WHERE key = ?"
-        found = self.connection.execute(sql, (key,)).fetchone()
+        found = self.connection.execute(f"{sql} AND {self.own.sql}", (key, *self.own.values)).fetchone()
         return None if found is None else (found[0], decode_row(found[1]), bool(found[2]))
 
     def delete(self, ids: Sequence[int]) -> list[str]:
@@ -136,7 +139,7 @@ class Statements(ABC):
         where = (session, channel, kind)
         sql = "SELECT at, seen FROM marks WHERE session = ? AND channel = ? AND kind = ?"
         found = self.connection.execute(sql, where).fetchone()
-        fresh, mark = unknown(lines, kind, Mark(*found) if found is not None else Mark())
+        fresh, mark = unknown(lines, kind, TextMark(*found) if found is not None else TextMark())
         self.connection.execute(
             "INSERT INTO marks VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (session, channel, kind) DO UPDATE SET at = excluded.at, seen = excluded.seen",
@@ -148,17 +151,19 @@ class Statements(ABC):
 
     def open_sessions(self) -> list[SessionRow]:
         """Return the rows of this node that are not closed, the oldest first."""
-        sql = "SELECT body FROM sessions JOIN bodies USING (id) WHERE ended IS NULL ORDER BY sessions.id"
-        return [decode_row(body) for (body,) in self.connection.execute(sql)]
+        where = f"ended IS NULL AND {self.own.sql}"
+        sql = f"SELECT body FROM sessions JOIN bodies USING (id) WHERE {where} ORDER BY sessions.id"
+        return [decode_row(body) for (body,) in self.connection.execute(sql, self.own.values)]
 
     def due(self, policy_key: str | None, before: int, limit: int, is_kept: Callable[[SessionRow], bool]) -> list[int]:
-        """Return the ids of some sessions that ended before a time and are not kept; ``policy_key`` None: of every policy."""
-        of_policy, values = ("1 = 1", ()) if policy_key is None else ("policy_key = ?", (policy_key,))
-        where = f"{of_policy} AND ended < ? AND sessions.id > ?"
+        """Return the ids of some sessions of this node that ended before a time and are not kept; None: of every policy."""
+        of_policy = Condition("1 = 1") if policy_key is None else Condition("policy_key = ?", (policy_key,))
+        where = f"{of_policy.sql} AND {self.own.sql} AND ended < ? AND sessions.id > ?"
         sql = f"SELECT sessions.id, body FROM sessions JOIN bodies USING (id) WHERE {where} ORDER BY sessions.id LIMIT ?"
+        values = (*of_policy.values, *self.own.values, before)
         found: list[int] = []
         last = 0
-        while rows := self.connection.execute(sql, (*values, before, last, _DUE_AT_ONCE)).fetchall():
+        while rows := self.connection.execute(sql, (*values, last, _DUE_AT_ONCE)).fetchall():
             last = rows[-1][0]
             found += [number for number, body in rows if not is_kept(decode_row(body))]
             if len(found) >= limit:
@@ -184,7 +189,8 @@ class Statements(ABC):
 
     def forget_marks(self, before: int) -> None:
         """Forget what helps against repetition, of sessions that ended before a time, of which nothing is repeated any more."""
-        self.connection.execute("DELETE FROM marks WHERE session IN (SELECT id FROM sessions WHERE ended < ?)", (before,))
+        sql = f"DELETE FROM marks WHERE session IN (SELECT id FROM sessions WHERE ended < ? AND {self.own.sql})"
+        self.connection.execute(sql, (before, *self.own.values))
 
     def remember(self, name: str, value: str) -> None:
         """Keep a value under a name, in the place of what was there."""

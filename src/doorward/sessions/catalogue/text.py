@@ -72,14 +72,14 @@ def _shown(text: str) -> str:
     return text if text.isprintable() else text.translate(_SHOWN)  # the second takes its time
 
 
-class Mark(Struct, frozen=True):
+class TextMark(Struct, frozen=True):
     """Up to which time lines of a kind came, and by what those of that very time are known again."""
 
     at: int = -1
     seen: bytes = b""
 
 
-def unknown(lines: Sequence[IndexLine], kind: str, mark: Mark) -> tuple[list[IndexLine], Mark]:
+def unknown(lines: Sequence[IndexLine], kind: str, mark: TextMark) -> tuple[list[IndexLine], TextMark]:
     """Return the lines of a kind that did not come before, and up to where they came now. Times of a kind never go back."""
     fresh: list[IndexLine] = []
     at = mark.at
@@ -94,7 +94,7 @@ def unknown(lines: Sequence[IndexLine], kind: str, mark: Mark) -> tuple[list[Ind
             continue
         here.add(line.text)
         fresh.append(line)
-    return fresh, Mark(at, b"".join(sorted(before | {_digest(text) for text in here})))
+    return fresh, TextMark(at, b"".join(sorted(before | {_digest(text) for text in here})))
 
 
 def _digest(text: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from doorward.sessions.catalogue.engine import DatabaseError, Transactions
+from doorward.sessions.catalogue.engine import DatabaseError, WriteTransactions
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
 from doorward.sessions.catalogue.statements import Statements
 
@@ -46,11 +46,13 @@ class Writer:
 
     A work that raises changes nothing and fails alone. Where the database can't be written, urgent works fail at once with
     CatalogueUnavailableError; the others wait, and are tried again. ``taken_back`` is called, in the thread, whenever something
-    that works did was undone.
+    that works did was undone. ``pulse``: after so many seconds without works it is seen whether the database is there, at once at
+    first; None: it always is.
     """
 
-    def __init__(self, transactions: Transactions, taken_back: Callable[[], None]) -> None:
-        self._transactions, self._taken_back = transactions, taken_back
+    def __init__(self, transactions: WriteTransactions, taken_back: Callable[[], None], pulse: float | None = None) -> None:
+        self._transactions, self._taken_back, self._pulse = transactions, taken_back, pulse
+        self._next_pulse = None if pulse is None else 0.0
         self._waiting: deque[_Item] = deque()
         self._size = 0
         self._changed = threading.Condition()
@@ -104,15 +106,19 @@ class Writer:
     def _run(self) -> None:
         while True:
             batch = self._next()
-            if not batch:
+            if batch is None:
                 return
             if not self._write(batch):
                 self._requeue(batch)
 
-    def _next(self) -> list[_Item]:
-        """Wait for works; return them. Empty: it is time to end."""
+    def _next(self) -> list[_Item] | None:
+        """Wait for works; return them, none where it is time to look after the database. None: it is time to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._stopping)
+            if not self._changed.wait_for(lambda: self._waiting or self._stopping, self._next_pulse):
+                self._next_pulse = self._pulse
+                return []
+            if not self._waiting:
+                return None
             if self._failing is not None and not self._stopping:
                 self._changed.wait_for(lambda: self._stopping or self._has_urgent(), RETRY_SECONDS)
             elif not self._hasty:
@@ -165,6 +171,8 @@ class Writer:
         if self._failing is None:
             log.error("the session catalogue can't be written", reason=reason)
         self._failing = reason
+        if self._pulse is not None:
+            self._next_pulse = RETRY_SECONDS
 
     def _requeue(self, batch: list[_Item]) -> None:
         """Fail what can't wait; the rest comes again, in the same order."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from msgspec import Struct, structs
 
 from doorward.sessions.audience import Audience
-from doorward.sessions.catalogue.criteria import Criterion, UpTo, joined
+from doorward.sessions.catalogue.criteria import ALL, Criterion, UpTo, joined
 from doorward.sessions.catalogue.fields import FIELDS, Field, FieldKind
 from doorward.sessions.catalogue.filters import TIMES, WORDS, time_criterion, word_criterion
 from doorward.sessions.catalogue.port import READ_SECONDS, SessionCatalogue, SessionLook
@@ -59,6 +59,8 @@ class LocalSessions(Struct, frozen=True):
     trails: Trails
     seconds: float = READ_SECONDS
     """How long a look through the catalogue may take."""
+    within: Criterion = ALL
+    """Which sessions it answers about; where nodes share a catalogue, some of them are another's to tell of."""
 
     def answer(self, audience: Audience, question: SearchQuestion[A]) -> A:
         """Answer a question.
@@ -91,10 +93,14 @@ class _Answering(Struct, frozen=True):
         times = [time_criterion(name, getattr(asked, name), zone) for name in TIMES if getattr(asked, name)]
         words = [word_criterion(name, getattr(asked, name), zone) for name in WORDS]
         until = [] if asked.last is None else [UpTo(asked.last)]
-        return joined(*times, *words, *until, self.audience.criterion())
+        return joined(*times, *words, *until, self.visible)
+
+    @property
+    def visible(self) -> Criterion:
+        return joined(self.local.within, self.audience.criterion())
 
     def session(self, key: str) -> Found:
-        found = self.look.one(key, self.audience.criterion())
+        found = self.look.one(key, self.visible)
         if found is None:
             raise NoSessionError(key)
         return found
@@ -107,10 +113,10 @@ class _Answering(Struct, frozen=True):
         return PageAnswer(matching, [number for number, *_ in rows], [values for _, *values in rows])
 
     def rows(self, asked: RowsQuestion) -> list[FoundRow]:
-        return [_found_row(one) for one in self.look.rows(asked.ids, self.audience.criterion())]
+        return [_found_row(one) for one in self.look.rows(asked.ids, self.visible)]
 
     def one(self, asked: SessionQuestion) -> list[FoundRow]:
-        found = self.look.one(asked.key, self.audience.criterion())
+        found = self.look.one(asked.key, self.visible)
         return [] if found is None else [_found_row(found)]
 
     def count(self, asked: CountQuestion) -> int:

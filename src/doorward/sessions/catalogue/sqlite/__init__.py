@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from doorward.sessions.catalogue.connection import Connection
+from doorward.sessions.catalogue.connection import DatabaseConnection
 from doorward.sessions.catalogue.keeping import KeptSessions
 from doorward.sessions.catalogue.looking import Look
 from doorward.sessions.catalogue.rows import SessionRow
@@ -37,7 +37,7 @@ class SqliteEngine:
         with self.readers.reading(seconds) as connection:
             yield Look(connection, SQLITE)
 
-    def statements(self, connection: Connection) -> SqliteStatements:
+    def statements(self, connection: DatabaseConnection) -> SqliteStatements:
         """See `engine.Engine.statements`."""
         return SqliteStatements(connection)
 

@@ -42,9 +42,9 @@ class SqliteDialect(Dialect):
         sql = f"+id IN (SELECT (rowid >> {SHIFT}) FROM text_index WHERE text_index MATCH ?)"
         return Condition(sql, (expression(words),))
 
-    def of_chunks(self, session: int) -> Dialect:
+    def of_chunks(self, session: int, /) -> Dialect:
         """See `Dialect.of_chunks`."""
-        return _OfChunks(session)
+        return _SqliteChunks(session)
 
     def visible_to(self, visible: VisibleTo) -> Condition:
         """See `Dialect.visible_to`."""
@@ -89,7 +89,7 @@ class SqliteDialect(Dialect):
         return _numbers(value)
 
 
-class _OfChunks(SqliteDialect):
+class _SqliteChunks(SqliteDialect):
     def __init__(self, session: int) -> None:
         self._ids = ids_of(session)
 

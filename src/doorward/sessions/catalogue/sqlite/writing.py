@@ -45,13 +45,13 @@ class SqliteStatements(Statements):
 
 
 class SqliteTransactions:
-    """See `engine.Transactions`."""
+    """See `engine.WriteTransactions`."""
 
     def __init__(self, connection: sqlite3.Connection, tally: Tally | None) -> None:
         self.connection, self._tally = connection, tally
 
     def begin(self, *, is_durable: bool) -> Statements:
-        """See `engine.Transactions.begin`."""
+        """See `engine.WriteTransactions.begin`."""
         with _told():
             # Without a sync of the log at its end a transaction costs little; a later one that is synced covers it.
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
@@ -60,7 +60,7 @@ class SqliteTransactions:
 
     @contextmanager
     def part(self) -> Iterator[None]:
-        """See `engine.Transactions.part`."""
+        """See `engine.WriteTransactions.part`."""
         with _told():
             self.connection.execute("SAVEPOINT one")
         noted = self._tally.noted() if self._tally is not None else {}
@@ -79,7 +79,7 @@ class SqliteTransactions:
             self.connection.execute("RELEASE one")
 
     def commit(self) -> None:
-        """See `engine.Transactions.commit`."""
+        """See `engine.WriteTransactions.commit`."""
         with _told():
             if self._tally is not None:
                 self._tally.settle()
@@ -88,14 +88,14 @@ class SqliteTransactions:
             self._tally.committed()
 
     def undo(self) -> None:
-        """See `engine.Transactions.undo`."""
+        """See `engine.WriteTransactions.undo`."""
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
         if self._tally is not None:
             self._tally.undone()
 
     def close(self) -> None:
-        """See `engine.Transactions.close`."""
+        """See `engine.WriteTransactions.close`."""
         self.connection.close()
 
 
