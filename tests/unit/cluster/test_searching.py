@@ -175,7 +175,7 @@ def test_a_trail_that_the_archive_does_not_give_is_told(answers: tuple[Node, Ses
     local = found._local
     local.trails.archived = Archived()
     asyncio.run(local.catalogue.update(key_of(1), Facts(is_archived=True, trail="s.dwr")))
-    local.catalogue.writer.flush()
+    asyncio.run(local.catalogue.synced())
     with pytest.raises(CallRefusedError, match="trail_unavailable"):
         found.answer(peer(node), encode(SearchCall(ALL, TrailSizeQuestion(key=key_of(1)))))
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 from doorward.tree.plaintext import plain
 
@@ -24,8 +25,7 @@ class AddressError(Exception):
     """An address, or a file with a password, that can't be used. The message says why, and has no password in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueAddress:
+class CatalogueAddress(Struct, frozen=True):
     """A database: parameters of libpq, and the file that has the password, if there is one."""
 
     parameters: tuple[tuple[str, str], ...]

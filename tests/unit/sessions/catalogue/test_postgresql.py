@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,9 @@ def test_what_is_done_daily_is_remembered_by_each(node: Node) -> None:
     one, other = node("a"), node("b")
     now = datetime(2026, 11, 30, tzinfo=UTC)
     one.note_cleaned(now)
-    assert (one.cleaned(), other.cleaned()) == (now, None)
+    assert (one.cleaned(), other.cleaned()) == ((now, None), (None, None))
+    one.note_cleaned(now + timedelta(days=1))
+    assert one.cleaned() == (now + timedelta(days=1), now)
 
 
 def test_no_text_is_refused_for_its_letters(node: Node) -> None:
