@@ -36,7 +36,7 @@ NOT_SECRET = frozenset({
     "doorward.host.resources.ShownHostKey.secret",  # the same
     "doorward.membership.cluster_role.ClusterRole.psk",  # the same
 })  # fmt: skip
-PROGRAMS = frozenset({"doorward.__main__"})
+PROGRAMS = frozenset({"doorward.__main__", "doorward.sessions.catalogue.postgresql.migrations.env"})
 """Modules that act when they are imported."""
 
 

@@ -67,7 +67,7 @@ def test_the_same_is_found(
         tuple(texts) if distance is not None else (texts[0],), is_beginning=is_beginning and distance is None, distance=distance
     )
     by_engine = {engine: seen(catalogue, words) for engine, catalogue in catalogues.items()}
-    if "rm" not in " ".join(texts):  # places of a word that is there too often are not known, below
+    if {"rm", "hidden"}.isdisjoint(" ".join(texts).split()):  # places so far behind are not told apart, below
         assert len(set(map(tuple, by_engine.values()))) == 1, by_engine
     else:
         assert all(set(by_engine["sqlite"]) <= set(found) for found in by_engine.values()), by_engine
