@@ -17,6 +17,7 @@ from tests.proof.removal import telling_places, without
 RECORDS, COMMITS, SESSIONS = "test_power_records", "test_machine_faults", "test_power_sessions"
 """The proofs, by the names of their files."""
 ELSEWHERE = "It is on the disk of a backup target, behind a protocol."
+ANOTHER = "PostgreSQL makes it safe, which is another process; that it is asked to is tested in test_postgresql."
 FOR_READERS = "Every start writes it anew; it is for programs beside a server that runs."
 FOR_A_DAY = "It is gone after a start at the latest, and nothing of it is promised for longer."
 REPEATED = "It only takes away what nobody wants any more, and what was not taken away is taken away again."
@@ -80,6 +81,7 @@ PLAN = {
     "sync store.vault:_write_new": RECORDS,
     "name store.vault:_write_new": RECORDS,
     "sync store.vault:_write_new 2": BESIDE,
+    "commit sessions.catalogue.postgresql.writing:PostgresTransactions.commit": ANOTHER,
     "commit sessions.catalogue.sqlite.writing:SqliteTransactions.commit": SESSIONS,
 }
 """The proof that notices, or why nothing has to."""
