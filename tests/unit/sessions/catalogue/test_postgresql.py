@@ -19,7 +19,7 @@ from doorward.sessions.catalogue.criteria import ALL
 from doorward.sessions.catalogue.fields import FIELDS
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
 from doorward.sessions.catalogue.postgresql import PostgresCatalogue
-from doorward.sessions.catalogue.postgresql.connection import WRITING
+from doorward.sessions.catalogue.postgresql.connection import WRITING, PostgresConnection
 from doorward.sessions.catalogue.results import SortOrder
 from doorward.sessions.catalogue.rows import IndexLine, SessionEnd
 from tests.support.pki import Authority
@@ -124,6 +124,14 @@ def test_what_is_done_daily_is_remembered_by_each(node: Node) -> None:
     assert (one.cleaned(), other.cleaned()) == ((now, None), (None, None))
     one.note_cleaned(now + timedelta(days=1))
     assert one.cleaned() == (now + timedelta(days=1), now)
+
+
+def test_rows_are_durable_whatever_the_server_does_for_others(database: str) -> None:
+    with cluster().connect(database) as connection:
+        assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
+    ours = PostgresConnection(cluster().address(database), WRITING)
+    assert ours.execute("SHOW synchronous_commit").fetchone() == ("on",)
+    ours.close()
 
 
 def test_no_text_is_refused_for_its_letters(node: Node) -> None:
