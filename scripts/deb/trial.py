@@ -39,9 +39,9 @@ PermitRootLogin yes
 PasswordAuthentication yes
 END
 echo 'root:{_PASSWORD}' | chpasswd
-useradd --create-home --shell /bin/bash keeper
-printf '#!/bin/sh\\necho {_PASSWORD}\\n' > /root/ask
-chmod 755 /root/ask
+useradd --create-home --home-dir /srv/keeper --shell /bin/bash keeper
+printf '#!/bin/sh\\necho {_PASSWORD}\\n' > /var/local/ask
+chmod 755 /var/local/ask
 systemctl restart ssh
 """
 _BACKUPS: Final = f"""\
@@ -64,7 +64,7 @@ target:
   server: {{selection: ip, value: {ADDRESS}}}
   port: {_TARGET}
   username: keeper
-  path: /home/keeper/kept
+  path: /srv/keeper/kept
   authentication_key: $KEY
   server_host_keys: ["$HOST_KEY"]
 start_times: ["02:30"]
@@ -94,7 +94,7 @@ class Session:
             "-F none -o UserKnownHostsFile=known -o StrictHostKeyChecking=accept-new -o PubkeyAuthentication=no -o LogLevel=ERROR"
         )
         line = f"exec ssh -T {options} root@{ADDRESS}:{_TARGET}@{ADDRESS} cat"
-        command = machine.command(line, SSH_ASKPASS="/root/ask", SSH_ASKPASS_REQUIRE="force")
+        command = machine.command(line, SSH_ASKPASS="/var/local/ask", SSH_ASKPASS_REQUIRE="force")
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
     def types(self, word: str) -> bool:
@@ -179,7 +179,7 @@ def used(machine: Machine) -> None:
     with session(machine) as first:
         expect(first.types("one"), "a session through port 22")
     machine.run(_BACKUPS)
-    machine.run("install -m 600 /home/keeper/kept/config/*.gpg . && cp /var/lib/doorward/initial-admin-password lost-password")
+    machine.run("install -m 600 /srv/keeper/kept/config/*.gpg . && cp /var/lib/doorward/initial-admin-password lost-password")
     shown = machine.run(block("drill"), ARCHIVE=_archive(machine))
     expect("restorable" in shown, "an encrypted backup is on the target, and would come back")
 
@@ -253,7 +253,7 @@ def recovered(machine: Machine, package: str) -> None:
     began = time.monotonic()
     shown = machine.run(
         block("rsync"), URL=f"https://{ADDRESS}", PIN=pin, SIGNER=signer, ARCHIVE=archive,
-        SERVER=ADDRESS, PORT=str(_TARGET), ACCOUNT="keeper", DIRECTORY="/home/keeper/kept",
+        SERVER=ADDRESS, PORT=str(_TARGET), ACCOUNT="keeper", DIRECTORY="/srv/keeper/kept",
     )  # fmt: skip
     expect("is in effect" in shown, f"restored by one line in {time.monotonic() - began:.0f} s")
     line = "doorward --password-file lost-password get datetime/timezone"
@@ -287,7 +287,7 @@ def main() -> int:
         for one in given.packages:
             shutil.copy(one, machine.root / "root" / one.name)
         # The booted machine has no network: what the package depends on and recommends lies where apt looks first.
-        machine.prepare(f"apt-get update && apt-get install -y --download-only /root/{package.name}")
+        machine.prepare(f"apt-get update && apt-get install -y --download-only ~/{package.name}")
         (machine.root / "etc/apt/apt.conf.d/trial").write_text(_APT)
         (machine.root / "etc/default/chrony").write_text('DAEMON_OPTS="-x -F 1"\n')  # the clock is this machine's
         with machine.booted():

@@ -13,13 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from tests.support.server import until
+from tests.support.server import until, worker
 from tests.support.waiting import PATIENCE
 
 OWNER = 64124
 """What root becomes on the exports."""
 
-_NETWORKS = itertools.count(os.getpid() * 4 % 60_000, 4)
+_turn = itertools.count()
+
+
+def _free_network() -> int:
+    """A number that no other worker takes: all of them are forked from one process."""
+    return worker() % 12 * 5_000 + next(_turn) % 1_250 * 4
+
 
 _START = """
 set -e
@@ -42,7 +48,7 @@ class Ganesha:
     directory: Path
     exports: dict[str, str]
     protocols: str = "3"
-    network: int = field(default_factory=partial(next, _NETWORKS))
+    network: int = field(default_factory=_free_network)
     process: subprocess.Popen[bytes] | None = None
 
     @property

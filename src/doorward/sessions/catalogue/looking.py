@@ -17,7 +17,6 @@ from doorward.sessions.catalogue.connection import DatabaseConnection
 from doorward.sessions.catalogue.criteria import Compared, Criterion, HasValue, joined, looks_through_text
 from doorward.sessions.catalogue.dialect import Condition, Dialect
 from doorward.sessions.catalogue.fields import Field, FieldKind
-from doorward.sessions.catalogue.query import parsed
 from doorward.sessions.catalogue.results import (
     BINS,
     MAX_BINS,
@@ -193,6 +192,8 @@ class Look(Struct, frozen=True):
 
     def hits(self, session: int, text: str, zone: tzinfo = UTC) -> Iterator[Hit]:
         """See `port.SessionLook.hits`."""
+        from doorward.sessions.catalogue.query import parsed
+
         query = parsed(text, zone, has_fields=False)
         if not query.words:
             return iter(())

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from doorward.sessions.catalogue.fields import Field
 from doorward.sessions.catalogue.rows import SessionRow
+from doorward.tree.jsontext import prepared
 
 MAX_BINS: Final = 10_000
 
@@ -32,6 +33,7 @@ class SortOrder(Struct, frozen=True):
     """Each with whether it descends."""
 
 
+@prepared
 class Frequent(Struct, frozen=True):
     """The most frequent values of a field: value, count, and the same of another field within it."""
 
