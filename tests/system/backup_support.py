@@ -208,7 +208,7 @@ class Proxy:
                     threading.Thread(target=self._carry, args=pair, daemon=True).start()
 
     def _carry(self, source: socket.socket, sink: socket.socket, back: bool) -> None:
-        with suppress(OSError):
+        try:
             while data := source.recv(65536):
                 whole = len(data)
                 with self._lock:
@@ -221,13 +221,14 @@ class Proxy:
                 limit = self.cut_back_after if back else self.cut_after
                 if limit is not None and before + whole > limit:
                     sink.sendall(data[: max(0, limit - before)])
-                    for end in (source, sink):
-                        end.shutdown(socket.SHUT_RDWR)
+                    _end(source, sink)
                     return
                 if self.delay and not back:
                     self._released.wait(self.delay)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            _end(source, sink)  # whoever is left would wait for the other
 
     def close(self) -> None:
         """End all connections."""
@@ -245,3 +246,10 @@ class Proxy:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+
+def _end(*ends: socket.socket) -> None:
+    """End connections, whatever is left of them."""
+    for end in ends:
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
