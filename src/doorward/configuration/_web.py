@@ -29,7 +29,7 @@ def _network(cidr: str) -> str:
 class Restriction(Body):
     """Only some networks are let in."""
 
-    enabled: Literal[True] = Field(description="Whoever is in none of the networks is hung up on, before TLS begins.")
+    enabled: Literal[True] = Field(description="Whoever is in none of the networks is disconnected, before TLS begins.")
     allowed_from: Annotated[list[Cidr], Elements(least=1, most=64, unique=_network)] = Field(
         description="Networks; host bits may be set.", examples=[["10.20.0.0/16", "2001:db8::/64"]]
     )

@@ -264,7 +264,7 @@ def receive_response(connection: socket.socket) -> Responses:
     """Return the response to what was asked. Raises OSError, WireError."""
     body = _receive(connection)
     if body is None:
-        raise WireError("the helper hung up")
+        raise WireError("the helper disconnected")
     try:
         response: Responses = _RESPONSE.decode(body)
     except (msgspec.DecodeError, UnicodeError) as error:
