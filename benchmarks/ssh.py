@@ -24,10 +24,10 @@ import asyncssh
 import psutil
 
 from benchmarks.measure import in_turns, percentile, ratio
+from benchmarks.processor_time import ProcessorTime, processor_time
 from benchmarks.report import Table
 from doorward.proxy.ssh.wire.numbers import Message
 from tests.support.raw_ssh import RawPeer, channel_request, data
-from tests.support.server import until
 from tests.system.ssh_support import Site, open_site
 from tests.system.sshd_support import ACCOUNT, OWNER, Sshd
 
@@ -46,24 +46,12 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 
 @dataclass
 class Party:
-    """A way to the target: options of ssh, the port, and the process in the middle, which may have children."""
+    """A way to the target: options of ssh, the port, and the processor time of the one in the middle, or of the server itself."""
 
     site: Site
     port: int
+    time: ProcessorTime
     options: list[str] = field(default_factory=list)
-    process: psutil.Process | None = None
-    forks: bool = False
-    """Whether the process in the middle has a child for each connection."""
-
-    def seconds(self) -> float:
-        """Processor time so far of the one in the middle; of the server itself where there is none."""
-        if self.process is None:
-            return 0.0
-        if self.forks:  # what a child took is known once it is over
-            process = self.process
-            until(lambda: not process.children(), what="the end of connections")
-        times = [self.process.cpu_times()]
-        return sum(one.user + one.system + one.children_user + one.children_system for one in times)
 
     def ssh(self, *words: str) -> list[str]:
         """A command by ssh."""
@@ -72,7 +60,7 @@ class Party:
 
 def _bulk(party: Party, cipher: str, *, down: bool) -> tuple[float, float]:
     """MB/s of a transfer, and CPU seconds a GiB of the one in the middle."""
-    before, began = party.seconds(), time.perf_counter()
+    before, began = party.time.seconds(), time.perf_counter()
     if down:
         command = party.ssh("-c", cipher, f"head -c {MEBIBYTES}M /dev/zero")
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -80,7 +68,7 @@ def _bulk(party: Party, cipher: str, *, down: bool) -> tuple[float, float]:
         with subprocess.Popen(["head", "-c", f"{MEBIBYTES}M", "/dev/zero"], stdout=subprocess.PIPE) as source:
             subprocess.run(party.ssh("-c", cipher, "cat > /dev/null"), check=True, stdin=source.stdout)
     seconds = time.perf_counter() - began
-    return MEBIBYTES * 1.048576 / seconds, (party.seconds() - before) * 1024 / MEBIBYTES
+    return MEBIBYTES * 1.048576 / seconds, (party.time.seconds() - before) * 1024 / MEBIBYTES
 
 
 @contextmanager
@@ -96,14 +84,18 @@ def hops(site: Site) -> Iterator[tuple[Party, Party]]:
         for name, settings in (("jump", ""), ("hop", f"ForceCommand {recorder}\n")):
             sshd = Sshd(site.directory / name, [site.public], settings=f"MaxStartups 300\n{settings}").start()
             stack.callback(sshd.stop)
-            process = psutil.Process(sshd.process.pid if sshd.process else 0)
-            found.append(Party(site, sshd.port, process=process, forks=True))
+            found.append(Party(site, sshd.port, stack.enter_context(processor_time(_pid(sshd)))))
         shutil.copy(site.private, key)
         os.chown(key, OWNER, OWNER)
         jump, bastion = found
         way = " ".join(["ssh", *site.options(jump.port), "-W", f"127.0.0.1:{site.sshd.port}", f"{ACCOUNT}@127.0.0.1"])
         jump.options, jump.port = ["-o", f"ProxyCommand={way}"], site.sshd.port
         yield jump, bastion
+
+
+def _pid(sshd: Sshd) -> int:
+    assert sshd.process is not None  # noqa: S101 - it was started
+    return sshd.process.pid
 
 
 def _peer(party: Party, key: asyncssh.SSHKey) -> tuple[RawPeer, int]:
@@ -138,13 +130,12 @@ def _login(party: Party) -> list[float]:
     return times
 
 
-def _idle(party: Party, key: asyncssh.SSHKey) -> float:
+def _idle(party: Party, process: psutil.Process, key: asyncssh.SSHKey) -> float:
     """Kilobytes of the one in the middle for each session that does nothing."""
-    assert party.process is not None  # noqa: S101 - asked of those in the middle only
     warm = [_peer(party, key)[0] for _ in range(10)]
-    before = party.process.memory_full_info().uss
+    before = process.memory_full_info().uss
     peers = [_peer(party, key)[0] for _ in range(IDLE)]
-    taken = party.process.memory_full_info().uss - before
+    taken = process.memory_full_info().uss - before
     for peer in (*warm, *peers):
         peer.close()
     return float(taken) / IDLE / 1000
@@ -170,13 +161,12 @@ def ssh_relay(bench: Bench) -> Table:
         host_key = Path(folder) / "host_key"
         host_key.write_text(site.sshd.host_key)
         port, process = stack.enter_context(middle("gateway", str(site.sshd.port), str(site.private), str(host_key)))
-        gateway = Party(site, port, process=process)
-        port, process = stack.enter_context(middle("tcp", str(site.sshd.port)))
-        relay = Party(site, port, process=process)
+        gateway = Party(site, port, stack.enter_context(processor_time(process.pid)))
+        port, plain = stack.enter_context(middle("tcp", str(site.sshd.port)))
+        relay = Party(site, port, stack.enter_context(processor_time(plain.pid)))
         jump, bastion = stack.enter_context(hops(site))
-        own = psutil.Process(site.sshd.process.pid if site.sshd.process else 0)
         parties = {
-            "direct": Party(site, site.sshd.port, process=own, forks=True),
+            "direct": Party(site, site.sshd.port, stack.enter_context(processor_time(_pid(site.sshd)))),
             "TCP relay": relay,
             "ssh -J": jump,
             "gateway": gateway,
@@ -199,7 +189,7 @@ def ssh_relay(bench: Bench) -> Table:
         logins = in_turns({name: _turn(_login, party) for name, party in every_way.items()}, bench.effort.rounds)
         for name, times in logins.items():
             rows.append(_row("login and exec, ms", name, statistics.median(one for turn in times for one in turn)))
-        rows.append(_row("idle session, kB", "gateway", _idle(gateway, key)))
+        rows.append(_row("idle session, kB", "gateway", _idle(gateway, process, key)))
     load = " ".join(f"{figure:.1f}" for figure in os.getloadavg())
     return Table("ssh_relay", f"SSH through the engine of a worker; load at the end {load}", rows)
 

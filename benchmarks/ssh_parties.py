@@ -1,12 +1,14 @@
 """Others of an SSH connection, in a process of their own, which prints its port.
 
-``python -m benchmarks.ssh_parties gateway|tcp|echo PORT [KEY HOSTKEY]``: ``gateway`` is the SSH engine with an observer that only
-counts; ``tcp`` hands on bytes as a plain Python relay does; ``echo`` is a target that lets everybody in and echoes.
+``python -m benchmarks.ssh_parties KIND PORT [KEY HOSTKEY | USER COUNT]``. ``gateway`` is the SSH engine with an observer that only
+counts; ``tcp`` hands on bytes as a plain Python relay does; ``echo`` is a target that lets everybody in and echoes; ``typists``
+are so many users who type five lines a second each: it prints the port once all have seen one come back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,9 @@ import uvloop
 
 from doorward.proxy import messages
 from doorward.sessions.rules import Relayed
+from tests.proof.typists import Room
 from tests.support.gateway import FakeControl, FakeObserver, Gateway, make_rules
+from tests.support.server import PASSWORD
 from tests.system.sshd_support import ACCOUNT
 
 
@@ -111,9 +115,18 @@ def _control(port: int, key: asyncssh.SSHKey, host_key: str) -> FakeControl:
     )  # fmt: skip
 
 
+def _type(port: int, user: str, count: int) -> None:
+    with Room(port, user, PASSWORD, pause=0.2) as room:
+        room.fill(count)
+        print(port, flush=True)
+        signal.pause()
+
+
 def main() -> None:
     """Serve until killed."""
     kind, port = sys.argv[1], int(sys.argv[2])
+    if kind == "typists":
+        _type(port, sys.argv[3], int(sys.argv[4]))
     if kind == "tcp":
         uvloop.run(_relay(port))
         return
