@@ -134,7 +134,8 @@ class FramedConnection(HttpToolsProtocol):
 
     def expect_much(self) -> None:
         """Let the client send faster: listeners have a small window, for what is under way takes memory."""
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE_WINDOW)
+        if not self.transport.is_closing():
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _WIDE_WINDOW)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: a client may ask for another protocol, and a server need not have it."""

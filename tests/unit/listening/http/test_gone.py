@@ -1,0 +1,50 @@
+"""A client that is gone: its transport is closed some time before the connection is told to be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from doorward.listening.http.exchange import Exchange
+from doorward.listening.http.framed import FramedConnection
+from tests.unit.listening.http.test_buffers import Flow
+
+
+class GoneTransport:
+    """As uvloop's: closed, and using it is an error."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> None:
+        raise RuntimeError(f"the handler is closed: {data!r}")
+
+    def get_extra_info(self, name: str) -> object:
+        raise ValueError(f"negative file descriptor: {name}")
+
+
+def test_it_gets_no_answer_and_that_is_no_fault() -> None:
+    async def answer() -> None:
+        exchange = Exchange(
+            scope={"method": "GET", "http_version": "1.1"},  # type: ignore[typeddict-item]
+            transport=GoneTransport(),  # type: ignore[arg-type]
+            flow=Flow(),  # type: ignore[arg-type]
+            logger=None,  # type: ignore[arg-type]
+            access_logger=None,  # type: ignore[arg-type]
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=True,
+            on_response=lambda: None,
+        )
+        await exchange.send({"status": 200, "headers": [(b"content-length", b"2")]})
+        await exchange.send({"body": b"{}"})
+
+    asyncio.run(answer())
+
+
+def test_a_wider_window_is_of_no_use_to_it() -> None:
+    connection: Any = SimpleNamespace(transport=GoneTransport())
+    FramedConnection.expect_much(connection)
