@@ -269,6 +269,15 @@ def test_an_unknown_host_key_is_shown_to_control_and_refused(site: Site) -> None
     assert "Accepted" not in (site.sshd.directory / "log").read_text().splitlines()[-1]
 
 
+def test_of_several_addresses_control_knows_which_key_is_whose(site: Site) -> None:
+    with gateway(site, addresses=("127.0.0.1", "127.0.0.2")) as relay:
+        result = site.ssh(relay.port, HERE, "true")
+        session = ended(relay)
+    assert result.returncode == 255
+    assert ("host key", "127.0.0.1", site.sshd.port, site.sshd.host_key) in session.control.asked
+    assert "its key is unknown" in session.outcome.reason
+
+
 def test_a_host_certificate_is_enough(site: Site) -> None:
     authority = site.directory / "host-ca"
     public = key_pair(site.directory, "host-ca")[1]

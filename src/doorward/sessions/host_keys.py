@@ -10,7 +10,7 @@ import base64
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
@@ -81,11 +81,15 @@ class TrustedHostKeys:
         """Return a key by its id."""
         return self._keys.get(name)
 
-    def of(self, hosts: Iterable[str], port: int) -> list[HostKey]:
-        """Return what is trusted for a server that is known by some names and addresses, each key once."""
+    def of(self, name: str, address: str, port: int) -> list[HostKey]:
+        """Return what is trusted for a server that somebody named and that was found at an address.
+
+        What is trusted for the name counts alone: whoever answers for names could else lead it to another server that is trusted
+        under its address. Where nothing is, what is trusted for the address counts.
+        """
         with self._lock:
-            found = [key for host in hosts for key in self._by_host.get((canonical(host), port), {}).values()]
-        return list({key.public_key: key for key in found}.values())
+            found = self._by_host.get((canonical(name), port)) or self._by_host.get((canonical(address), port), {})
+            return list(found.values())
 
     def add(self, host: str, port: int, public_key: str, by: str) -> HostKey:
         """Trust a key from now on; the same one again changes nothing. Blocks. Raises OtherKeyError or TooManyKeysError."""

@@ -51,7 +51,7 @@ def test_what_a_node_learns_is_trusted_everywhere(central: PairedCentral, node: 
     meet(node, other)
     wanted = {"ssh-ed25519-db1:22": key(1), "ssh-ed25519-10.0.0.7:22": key(2)}
     assert ids(node.host_keys) == ids(central.host_keys) == ids(other.host_keys) == wanted
-    [found] = other.host_keys.of(["10.0.0.7"], 22)
+    [found] = other.host_keys.of("10.0.0.7", "10.0.0.7", 22)
     assert (found.by, found.learned, found.fingerprint) == (learned.by, learned.learned, learned.fingerprint)
 
 
@@ -75,7 +75,7 @@ def test_what_is_deleted_at_central_management_is_trusted_nowhere(central: Paire
     exchange(again, node.wire)
     meet(other)
     assert again.all() == other.host_keys.all() == TrustedHostKeys(node.rig.store).all() == []
-    assert other.host_keys.of(["db1"], 22) == []
+    assert other.host_keys.of("db1", "10.0.0.8", 22) == []
 
 
 def test_the_key_of_central_management_counts(central: PairedCentral, node: Node) -> None:

@@ -30,7 +30,7 @@ class Judge(Struct, frozen=True):
         blob = proofs.blob_of(line) if len(line) <= MAX_LINE else None
         if blob is None or not proofs.is_strong(proofs.read(line.split()[0], blob).key):
             return "its host key can't be used"
-        known = self.host_keys.of((target.name, message.address), message.port)
+        known = self.host_keys.of(target.name, message.address, message.port)
         if any(key.public_key == line for key in known):
             return ""
         if not known and session.connection.policy.connection.server_side_hostkeys.plain_hostkey.check == "accept_first":

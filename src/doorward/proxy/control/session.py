@@ -77,7 +77,7 @@ class Located(Struct, frozen=True):
     user: str
     groups: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    """The host keys that are trusted, as OpenSSH public keys."""
+    """The host keys that are trusted at any of the addresses, as OpenSSH public keys."""
     offers: tuple[Relayed, ...] = ()
 
 

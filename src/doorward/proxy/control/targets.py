@@ -59,7 +59,7 @@ class Targets(Struct, frozen=True):
             addresses, port = await self._admitted(connection, name, port)
         except (UnknownTargetError, UnknownNameError) as why:
             raise NoTargetError(str(why)) from None
-        known = self.host_keys.of((name, *addresses), port)
+        known = dict.fromkeys(key.public_key for address in addresses for key in self.host_keys.of(name, address, port))
         groups = await self._groups(connection, user)
         return Located(
             name=name,
@@ -67,7 +67,7 @@ class Targets(Struct, frozen=True):
             port=port,
             user=user,
             groups=groups,
-            keys=tuple(key.public_key for key in known),
+            keys=tuple(known),
             offers=offers(connection),
         )
 

@@ -87,8 +87,9 @@ class TargetAnswer(PipeMessage, frozen=True, kw_only=True, tag="target"):
 
     ``error``: there is no target, in words for the client. ``question``: the user named none and may be asked; this is what
     the client is asked, and the answer comes as ``text`` of the next `FindTarget`. ``addresses`` are tried in order. ``keys``:
-    trusted host keys, as OpenSSH public keys; ``authorities``: trusted host authorities; ``learn``: an unknown key may be
-    accepted and is then asked about; ``check``: False accepts any. ``offers``: the ways to log in, of those that apply, in order.
+    host keys that are trusted at any of them, as OpenSSH public keys; where there are several addresses, control knows which is
+    whose. ``authorities``: trusted host authorities; ``learn``: an unknown key may be accepted and is then asked about;
+    ``check``: False accepts any. ``offers``: the ways to log in, of those that apply, in order.
     """
 
     session: str

@@ -154,6 +154,41 @@ def test_only_a_trusted_host_key_is_right(rig: Rig) -> None:
     play(rig, scenario)
 
 
+def test_what_is_trusted_for_a_name_counts_alone(rig: Rig) -> None:
+    """Whoever answers for names could lead it to a server of their own that is trusted under its address."""
+    configured(rig)
+    named, other = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+
+    async def scenario(site: Site) -> None:
+        site.host_keys.add("db1.example.com", 22, line_of(named), "admin")
+        site.host_keys.add("10.0.0.7", 22, line_of(other), "admin")
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        assert (await target_of(site)).keys == (line_of(named),)
+        assert not (await judged(site, other)).trusted
+        assert site.bus.details("ssh_host_key_mismatch")["expected"] == [fingerprint(line_of(named))]
+        assert (await judged(site, named)).trusted
+
+    play(rig, scenario)
+
+
+def test_each_of_several_addresses_has_keys_of_its_own(rig: Rig) -> None:
+    configured(rig)
+    first, second = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+
+    async def scenario(site: Site) -> None:
+        site.host_keys.add("10.0.0.7", 22, line_of(first), "admin")
+        site.host_keys.add("10.0.0.8", 22, line_of(second), "admin")
+        site.names.known["db1.example.com"] = ("10.0.0.7", "10.0.0.8")
+        worker = await site.first_worker()
+        session, target = await site.targeted(worker)
+        assert target.keys == (line_of(first), line_of(second)), "both types of keys are good to ask for"
+        for address, key, is_right in (("10.0.0.8", second, True), ("10.0.0.8", first, False), ("10.0.0.7", second, False)):
+            told = await worker.ask(messages.Trusted, messages.JudgeHostKey, session, address=address, port=22, key=line_of(key))
+            assert told.trusted is is_right, address
+
+    play(rig, scenario)
+
+
 def test_the_first_key_is_learned_where_the_policy_says_so_and_no_other_after_it(rig: Rig) -> None:
     keys = {"server_side_hostkeys": {"authorities": [], "plain_hostkey": {"check": "accept_first"}}}
     configured(rig, connection=keys, authentication={"relayed": [{"selection": "password_prompt"}]})
