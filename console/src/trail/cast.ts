@@ -95,7 +95,9 @@ export class CastMaker {
     if (this.#length > MAX_OUTPUT) throw new TooLongError();
     if (entry.at - this.#last >= IDLE_MS) this.#idle.push([this.#last / 1000, entry.at / 1000]);
     this.#last = entry.at;
-    const text = this.#decoder.decode(entry.content, { stream: true });
+    const output = this.#decoder.decode(entry.content, { stream: true });
+    // Lines of a program that had no terminal begin at the left all the same.
+    const text = this.#sizes.has(entry.channel) ? output : output.replaceAll('\n', '\r\n');
     if (text) this.#lines.push(JSON.stringify([entry.at / 1000, 'o', text]));
   }
 

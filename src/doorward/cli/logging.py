@@ -7,13 +7,22 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import msgspec
 import structlog
 
 from doorward.events.tap import TAP
 from doorward.events.verbosity import VERBOSITY
+
+VARIABLE: Final = "DOORWARD_LOG_LEVEL"
+_LEVELS: Final = {
+    "debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR,
+}  # fmt: skip
+
+
+class LogLevelError(Exception):
+    """The variable names no level."""
 
 
 class SafeStream:
@@ -61,8 +70,14 @@ def _logger_factory(*, terminal: bool) -> Any:
 
 
 def configure() -> None:
-    """Set up logging for the process. ``DOORWARD_LOG_LEVEL`` (debug, info, warning, error) sets the level."""
-    VERBOSITY.level = logging.getLevelNamesMapping().get(os.environ.get("DOORWARD_LOG_LEVEL", "info").upper(), logging.INFO)
+    """Set up logging for the process. ``DOORWARD_LOG_LEVEL`` (debug, info, warning, error) sets the level.
+
+    Raises LogLevelError.
+    """
+    name = os.environ.get(VARIABLE) or "info"
+    if name.lower() not in _LEVELS:
+        raise LogLevelError(f"{VARIABLE} must be debug, info, warning or error, not {name}")
+    VERBOSITY.level = _LEVELS[name.lower()]
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(_line)
     if terminal:  # no rich tracebacks: they show local variables, secrets included

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from doorward.tree.jsontext import decode
+from doorward.tree.plaintext import is_visible
 from doorward.tree.problems import InvalidBody
 
 
@@ -84,8 +85,17 @@ _BREAKS = re.compile("[\r\x85\u2028\u2029]")
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    style = '"' if _BREAKS.search(value) else "|" if "\n" in value else None
+    is_escaped = _BREAKS.search(value) or not _is_plain(value)
+    style = '"' if is_escaped else "|" if "\n" in value else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() or all(one == "\n" or is_visible(one) for one in text)
+
+
+def _escaped(one: str) -> str:
+    return f"\\u{ord(one):04X}" if ord(one) < 1 << 16 else f"\\U{ord(one):08X}"
 
 
 _Dumper.add_representer(str, _text)
@@ -110,6 +120,11 @@ def load(text: str) -> Any:
 
 
 def dump(value: Any) -> str:
-    """Return a value as YAML, ending with a line break; ``load`` reads the same value back."""
+    """Return a value as YAML, ending with a line break; ``load`` reads the same value back.
+
+    Nothing in it steers a terminal, turns the direction of writing or stays unseen: such characters are escaped.
+    """
     text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False, width=1000)
+    if not _is_plain(text):  # what PyYAML takes for printable; it stands in double quotes
+        text = "".join(one if one == "\n" or is_visible(one) else _escaped(one) for one in text)
     return text.removesuffix("...\n")

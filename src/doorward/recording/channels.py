@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from doorward.recording.format import Stream
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Record, RecordKind, terminal_size
@@ -80,23 +82,33 @@ def first_terminal(reader: TrailReader) -> int | None:
     return next(iter([*with_terminal, *with_output]), None)
 
 
+def on_a_terminal(output: bytes) -> bytes:
+    """Return output of a program that had no terminal as a terminal has to get it: a new line begins at the left."""
+    return output.replace(b"\n", b"\r\n")
+
+
 def shown(reader: TrailReader, channel: int, since: int = 0) -> Iterator[Record]:
     """Yield what a terminal shows from a time on: first a keyframe with its size, if the trail has one, then output and resizes.
 
-    Later keyframes, and the sizes that go with them, are left out: they show what is there already.
+    Later keyframes, and the sizes that go with them, are left out: they show what is there already. Lines of a program
+    without a terminal begin at the left, as they did for the user, whose own terminal saw to that.
     """
     wanted = _OUTPUT | {RecordKind.RESIZE, RecordKind.REQUEST, RecordKind.KEYFRAME, RecordKind.EXIT, RecordKind.CLOSE}
-    has_begun, size = False, None
+    has_begun, has_terminal, size = False, False, None
     for record in reader.records(Stream.SCREEN, since=since):
         if record.channel != channel or record.kind not in wanted:
             continue
         if record.kind is RecordKind.KEYFRAME:
+            has_terminal = True
             if not since or has_begun:
                 continue
             has_begun = True
         elif record.kind in _OUTPUT:
             has_begun = True
+            if not has_terminal:
+                record = replace(record, data=on_a_terminal(record.data))  # noqa: PLW2901 - as it is shown
         elif record.kind in {RecordKind.RESIZE, RecordKind.REQUEST} and (named := terminal_size(record.content)) is not None:
+            has_terminal = True
             if record.kind is RecordKind.RESIZE and named == size:
                 continue
             size = named

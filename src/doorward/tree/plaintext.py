@@ -19,12 +19,13 @@ def plain(text: str | bytes, most: int | None = None) -> str:
     if words.isascii() and words.isprintable() and (most is None or len(words) <= most):
         return words if most is None else " ".join(words.split())
     if most is None:
-        return "".join(one if _seen(one) else f"\\x{ord(one):02x}" for one in words)
-    line = " ".join("".join(one if _seen(one) else " " for one in words[: 8 * most]).split())
+        return "".join(one if is_visible(one) else f"\\x{ord(one):02x}" for one in words)
+    line = " ".join("".join(one if is_visible(one) else " " for one in words[: 8 * most]).split())
     return line if len(line) <= most and len(words) <= 8 * most else line[: most - 1] + "…"
 
 
-def _seen(character: str) -> bool:
+def is_visible(character: str) -> bool:
+    """Whether a character shows something and steers nothing."""
     if character.isascii():
         return character.isprintable()
     return unicodedata.category(character)[0] not in "CZ" and not _IGNORED.match(character)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from doorward.cli.logging import LogLevelError, configure
 from tests.faults.full_disk import SmallDisk, small_disk
 
 _PROGRAM = """
@@ -32,6 +33,12 @@ except ValueError:
 logging.getLogger("asyncio").warning("slow")
 logging.getLogger("asyncio").info("silent")
 """
+
+
+def test_a_level_that_there_is_not_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOORWARD_LOG_LEVEL", "loud")
+    with pytest.raises(LogLevelError, match="DOORWARD_LOG_LEVEL must be debug, info, warning or error, not loud"):
+        configure()
 
 
 def test_every_record_is_a_line_of_json(tmp_path: Path) -> None:

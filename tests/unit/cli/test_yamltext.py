@@ -99,3 +99,12 @@ def test_what_can_not_be_read_says_where(text: str, said: str) -> None:
 
 def test_texts_of_several_lines_are_printed_as_blocks() -> None:
     assert dump({"key": "-----BEGIN\nx\n"}) == "key: |\n  -----BEGIN\n  x\n"
+
+
+@pytest.mark.parametrize("evil", ["\u202e", "\u200b", "\u2066", "\U000e0100", "\u3164", "\ufe0f", "\x9b", "\x1b", "\u00ad"])
+def test_nothing_that_is_printed_steers_or_stays_unseen(evil: str) -> None:
+    value = {f"a{evil}b": f"exe{evil}gnp\nüß", "plain": "Grüße"}
+    text = dump(value)
+    assert evil not in text
+    assert "plain: Grüße\n" in text
+    assert load(text) == value

@@ -11,6 +11,7 @@ from doorward.recording.channels import channels, first_terminal
 from doorward.recording.export import asciicast, extract, file_name, transcript
 from doorward.recording.reader import TrailReader
 from doorward.recording.records import Record, RecordKind, encode_json, varint
+from doorward.recording.replay import replay
 from doorward.recording.terminal import AvtTerminal
 from tests.unit.recording.trails import opening, output, typed, writer, written
 
@@ -50,6 +51,24 @@ def test_one_of_version_2_has_times_since_the_start() -> None:
     head, *events = map(json.loads, asciicast(reader(), 1, version=2))
     assert (head["version"], head["width"], head["height"]) == (2, 20, 4)
     assert [event[0] for event in events] == [0.1, 0.41, 0.9, 1.0, 1.5, 1.6]
+
+
+def test_lines_of_a_program_without_a_terminal_begin_at_the_left() -> None:
+    """Its user's own terminal saw to that; nobody else's would."""
+    started = [
+        Record(0, RecordKind.OPEN, 1, encode_json({"type": "session-exec"})),
+        Record(0, RecordKind.REQUEST, 1, encode_json({"command": "uname", "type": "exec"})),
+    ]
+    records = [
+        *started,
+        output(100, "Linux\n"),
+        output(200, "two\n"),
+        Record(70_000, RecordKind.ERROR_OUTPUT, 1, b"three\nfour\n"),
+    ]
+    assert [line for _, line in transcript(reader(records), 1)] == ["Linux", "two", "three", "four"]
+    assert [event[2] for event in map(json.loads, list(asciicast(reader(records), 1))[1:])][:2] == ["Linux\r\n", "two\r\n"]
+    late = [json.loads(line) for line in replay(reader(records), 1, 69_000)]
+    assert [event[2] for event in late[1:]][-1] == "three\r\nfour\r\n"
 
 
 def test_what_was_typed_is_in_no_export() -> None:

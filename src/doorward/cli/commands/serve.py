@@ -86,19 +86,19 @@ def serve(  # noqa: PLR0913, PLR0917 - the options of a command
         give_up_root(state_directory(state, host), serves=True)
     with lean.start():
         from doorward.appliance import Options, StartError, run
-        from doorward.cli.logging import configure
+        from doorward.cli.logging import LogLevelError, configure
         from doorward.sessions.catalogue.address import AddressError, parsed
 
-        configure()
         password = os.environ.pop("DOORWARD_ADMIN_PASSWORD", None)
         try:
+            configure()
             options = Options(
                 state_directory(state, host), bind_host, port, host.value, password or None,
                 listen_given=listen is not None, wizard=setup is not None, cluster_port=cluster_port,
                 catalogue=parsed(catalogue, catalogue_password_file) if catalogue else None,
             )  # fmt: skip
             run(options, typer.echo, partial(typer.echo, err=True))
-        except AddressError as why:
+        except (AddressError, LogLevelError) as why:
             typer.echo(f"doorward can't start: {why}.", err=True)
             raise typer.Exit(1) from None
         except StartError as why:
