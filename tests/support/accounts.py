@@ -26,6 +26,7 @@ def logins(
     timeout: Callable[[], int] = lambda: 600,
     clock: Callable[[], float] = time.monotonic,
     longest: Callable[[], int] = lambda: 12 * 3600,
+    revision: Callable[[], int] = lambda: 1,
 ) -> Logins:
     """Return login sessions of accounts that stand."""
-    return Logins(cluster_role, lambda: (timeout(), longest()), clock)
+    return Logins(cluster_role, lambda: (timeout(), longest()), clock, revision=revision)

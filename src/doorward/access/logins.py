@@ -40,6 +40,7 @@ class LoginSession:
 
     ``grant`` is the token that stands for a login: what is done with one has a transaction of its own, as if it had logged in.
     ``next_proven`` is the account with the password that it gives itself by this very session, which outlives that.
+    ``revision`` ran when it began.
     """
 
     proven: Account
@@ -53,6 +54,7 @@ class LoginSession:
     """Held by the request that writes: those of one login session are carried out one after another."""
     grant: Grant | None = None
     next_proven: Account | None = field(default=None, repr=False)
+    revision: int = 0
 
     @property
     def account(self) -> str:
@@ -96,13 +98,19 @@ class LoginSession:
 class Logins:
     """All live login sessions.
 
-    ``limits`` returns the seconds of inactivity that end one, and the seconds after which it ends however busy it is.
+    ``limits`` returns the seconds of inactivity that end one, and the seconds after which it ends however busy it is;
+    ``revision`` the number of the one that runs.
     """
 
     def __init__(
-        self, account_now: AccountNow, limits: Callable[[], tuple[int, int]], clock: Callable[[], float] = time.monotonic
+        self,
+        account_now: AccountNow,
+        limits: Callable[[], tuple[int, int]],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        revision: Callable[[], int],
     ) -> None:
-        self._account_now, self._limits, self._clock = account_now, limits, clock
+        self._account_now, self._limits, self._clock, self._revision = account_now, limits, clock, revision
         self._by_digest: OrderedDict[bytes, LoginSession] = OrderedDict()
         """By hash of the cookie value, least recently used first."""
         self._by_age: OrderedDict[bytes, LoginSession] = OrderedDict()
@@ -145,7 +153,7 @@ class Logins:
         elif len(self._by_digest) >= MOST:
             self._end_oldest(self._by_digest)
         now = self._clock()
-        login = LoginSession(account, now, now, self._account_now, grant=grant)
+        login = LoginSession(account, now, now, self._account_now, grant=grant, revision=self._revision())
         self._by_digest[digest] = login
         if grant is None:
             self._by_age[digest] = login
@@ -199,10 +207,11 @@ class Logins:
             if other is login:
                 self._end(digest, login, how)
 
-    def close_all(self, how: str) -> None:
-        """End every login session and drop its candidate."""
+    def close_all(self, how: str, *, before: int | None = None) -> None:
+        """End every login session and drop its candidate; with ``before``, of those that began before a revision ran."""
         for digest, login in self._by_digest.copy().items():
-            self._end(digest, login, how)
+            if before is None or login.revision < before:
+                self._end(digest, login, how)
 
     @staticmethod
     def concerned(edits: tuple[Edit, ...]) -> bool:
@@ -210,11 +219,14 @@ class Logins:
         return any(edit.place.path == users.PATH for edit in edits)
 
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
-        """End the login sessions of accounts that were removed, renamed or got another password."""
+        """End the login sessions of accounts that were removed, renamed or got another password.
+
+        Whoever has logged in since with what the account is now stays: the event loop hears of a commit a moment later.
+        """
         for place in _changed(before.snapshot, after.snapshot, edits):
+            now = account_in(after.snapshot, place.key)
             for digest, login in self._by_account.get(place.key, {}).copy().items():
-                now = account_in(after.snapshot, place.key)
-                if login.next_proven is None or not login.next_proven.is_same(now):
+                if not login.proven.is_same(now) and (login.next_proven is None or not login.next_proven.is_same(now)):
                     self._end(digest, login, _CHANGED)
 
     def would_end(self, before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]) -> Iterator[tuple[Place, str, int]]:

@@ -111,7 +111,11 @@ class Appliance:
         self.pipeline.subscribers.put_off = self._queue.put_off
         self.confirmations = Confirmations(self.store, self.pipeline, self._queue.later)
         accounts = Accounts(lambda: self.pipeline.running)
-        self._logins = Logins(accounts, lambda: webinterface.limits(self.pipeline.running.snapshot))
+        self._logins = Logins(
+            accounts,
+            lambda: webinterface.limits(self.pipeline.running.snapshot),
+            revision=lambda: self.pipeline.running.number,
+        )
         self._tokens = Tokens(self.store, accounts)
         self._service = CommitService(self.pipeline, self._queue, self.confirmations)
         self.notifications = Notifications(self.pipeline, state)

@@ -38,7 +38,7 @@ def write(rig: Rig, path: str, body: Any, key: str = "") -> None:
 
 def test_a_login_has_the_rights_of_now_also_when_it_is_over(rig: Rig) -> None:
     key, accounts = jane(rig), Accounts(lambda: rig.pipeline.running)
-    logins = Logins(accounts, lambda: (600, 3600))
+    logins = Logins(accounts, lambda: (600, 3600), revision=lambda: rig.pipeline.running.number)
     account = accounts(key)
     assert account is not None
     login, cookie = logins.open(account)
@@ -60,7 +60,7 @@ def test_a_login_has_the_rights_of_now_also_when_it_is_over(rig: Rig) -> None:
 def test_a_session_is_dead_the_moment_its_account_is_changed(rig: Rig, change: str) -> None:
     """Nobody has told the event loop yet."""
     key, accounts = jane(rig), Accounts(lambda: rig.pipeline.running)
-    logins = Logins(accounts, lambda: (600, 3600))
+    logins = Logins(accounts, lambda: (600, 3600), revision=lambda: rig.pipeline.running.number)
     account = accounts(key)
     assert account is not None
     login, cookie = logins.open(account)

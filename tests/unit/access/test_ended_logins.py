@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 import doorward.configuration
 from doorward.access import logins as module
+from doorward.access.accounts import account_in
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
 from doorward.store.port import Edit
@@ -71,6 +74,20 @@ def test_a_changed_account(door: AccessRule) -> None:
     after = Running(2, "", before.snapshot.remove(place))
     door.logins.published(before, after, (Edit(place, b"{}", None),))
     assert door.told == [("jane", "lost its login session: the account was changed")]
+
+
+def test_who_logged_in_with_the_new_password_before_the_sessions_were_told_of_it_stays(door: AccessRule) -> None:
+    place = Place(users.PATH, "jane")
+    old, new = (TREE.load(place, {"name": "jane", "password": key}) for key in (str(UUID(int=1)), str(UUID(int=2))))
+    before = Running(1, "", TREE.defaults(Machine()).put(place, old))
+    after = Running(2, "", before.snapshot.put(place, new))
+    opened = []
+    for running in (before, after):
+        account = account_in(running.snapshot, "jane")
+        assert account is not None
+        opened.append(door.logins.open(account)[0])
+    door.logins.published(before, after, (Edit(place, old.stored, new.stored),))
+    assert [login.ended for login in opened] == [True, False]
 
 
 def test_too_many_sessions(door: AccessRule, monkeypatch: pytest.MonkeyPatch) -> None:

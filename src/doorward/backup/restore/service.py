@@ -33,6 +33,7 @@ from doorward.tree.problems import Problem, SemanticError, as_json
 log = structlog.get_logger()
 
 _HREF = "/api/backup/restores"
+_ENDED = "lost its login session: the configuration was restored"
 
 Fetch = Callable[[str, Path], None]
 """Copies a file of the target of the selected policy to a new local file. Blocks; raises BackupError."""
@@ -112,7 +113,7 @@ class RestoreService:
     async def ended(self, restore: Restore, seconds: int) -> Restore:
         """Wait for the end of a restore, or for a while; return how far it is then.
 
-        The end of a restore ends all login sessions: who asked before learns of it by this answer alone.
+        What is restored ends the login sessions from before: who asked in one of them learns of it by this answer alone.
         """
         task = self._task
         if seconds and task is not None and self._at_work is not None and self._at_work.id == restore.id:
@@ -145,8 +146,6 @@ class RestoreService:
             await asyncio.to_thread(self.restores.save, restore)
         finally:
             self._at_work = None
-        if restore.result in {"succeeded", "unknown"} and not restore.dry_run:
-            self._logins.close_all("lost its login session: the configuration was restored")
 
     async def _carried_out(self, restore: Restore, request: RestoreRequest, archive: Path | None) -> Restore:
         checked = await self._checked(restore, request, archive)
@@ -190,7 +189,7 @@ class RestoreService:
         restore = replace(restore, status="applying")
         await asyncio.to_thread(self.restores.save, restore)
         try:
-            record = await self._commits.queue.run(lambda: self._commit(restore, request, checked))
+            record, began = await self._commits.queue.run(lambda: self._commit(restore, request, checked))
         except (CommitPendingError, QueueTimeoutError) as busy:
             return restore.finished("failed", "busy", str(busy) or "Other commits were in the way.")
         except ArchiveRefusedError as refusal:
@@ -202,17 +201,25 @@ class RestoreService:
             return restore.finished("failed", "busy", f"Somebody else changed {conflict} meanwhile.")
         except ApplyFailed as failed:
             result: Literal["reverted", "unknown"] = "reverted" if failed.restored else "unknown"
+            if not failed.restored:
+                self._logins.close_all(_ENDED)
             what = Problem("host", f"{failed.action}: {failed.reason}.", "", failed.path)
             return replace(restore, problems=as_json([what], _HREF)).finished(result, "host", what.message)
+        # A login since then has proven itself to what was restored, and stays.
+        self._logins.close_all(_ENDED, before=began)
         return replace(restore.finished("succeeded"), revision=record.revision)
 
-    def _commit(self, restore: Restore, request: RestoreRequest, checked: RestoreCheck) -> CommitRecord:
-        """Run in the commit thread."""
+    def _commit(self, restore: Restore, request: RestoreRequest, checked: RestoreCheck) -> tuple[CommitRecord, int | None]:
+        """Return the record, and the number of the revision that began with it. Runs in the commit thread.
+
+        None: no number tells before from after, since nothing was changed, or a node without a history took a short one.
+        """
         self._check_pending()
+        before = self.node.pipeline.running.number
         done = carry_out(self.node, request, checked, restore.commit_id)
         if request.confirm_seconds is not None:
             self._commits.confirmations.load()
-        return done
+        return done, done.revision if done.revision is not None and done.revision > before else None
 
 
 def carry_out(node: NodeView, request: RestoreRequest, checked: RestoreCheck, commit_id: str) -> CommitRecord:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.backup.archive import prepare
+from doorward.backup.restore import service as service_module
 from doorward.backup.restore.request import ArchiveSource, RestoreRequest
 from doorward.backup.restore.service import RestoreService
 from doorward.backup.temporary_files import TemporaryFiles
 from doorward.transaction.commits import CommitService
 from doorward.transaction.queue import CommitQueue
-from tests.support.accounts import logins
+from tests.support.accounts import ADMIN, logins
 from tests.unit.backup.parts import Site
 from tests.unit.transaction.rig import ZONE
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from doorward.access.logins import Logins, LoginSession
     from doorward.access.rights import Allowed
 
 
@@ -33,10 +35,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
     made.rig.close()
 
 
-def restored(site: Site, is_allowed: Allowed, *, dry_run: bool = False) -> Any:
-    """The record of a restore of an archive on the target."""
+def restored(site: Site, is_allowed: Allowed, sessions: Logins | None = None, *, dry_run: bool = False) -> Any:
+    """The record of a restore of an archive on the target; ``sessions`` are those of logins."""
     prepared = prepare(site.node, site.spool)
     site.rig.committed((ZONE, "Asia/Tokyo"))
+    ended = logins() if sessions is None else sessions
+    ended.open(ADMIN)
 
     def fetch(_name: str, into: Path) -> None:
         shutil.copy(prepared.archive, into)
@@ -44,7 +48,7 @@ def restored(site: Site, is_allowed: Allowed, *, dry_run: bool = False) -> Any:
     async def work(queue: CommitQueue) -> Any:
         service = CommitService(site.rig.pipeline, queue, site.rig.confirmations)
         restores = RestoreService(
-            site.node, service, logins(), TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch
+            site.node, service, ended, TemporaryFiles(site.directory / "u", site.rig.store, "upload"), fetch
         )
         request = RestoreRequest("jane", "192.0.2.9", is_allowed=is_allowed)
         restore = await restores.begin(request, ArchiveSource("target", prepared.name), dry_run=dry_run)
@@ -75,3 +79,22 @@ def test_a_restore_that_may_be_is_carried_out(site: Site) -> None:
     before = site.rig.value(ZONE)
     found = restored(site, lambda: True)
     assert (found.result, site.rig.value(ZONE)) == ("succeeded", before)
+
+
+def test_who_logs_in_between_the_commit_of_a_restore_and_its_end_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the login sessions from before end: the others belong to what was restored."""
+    sessions = logins(revision=lambda: site.rig.pipeline.running.number)
+    ended: list[LoginSession] = []
+    sessions.ended = lambda login, _how: ended.append(login)
+    later: list[LoginSession] = []
+    monkeypatch.setattr(service_module, "settle", lambda *_: later.append(sessions.open(ADMIN)[0]))
+    found = restored(site, lambda: True, sessions)
+    assert (found.result, len(ended), len(later), len(sessions)) == ("succeeded", 1, 1, 1)
+    assert later[0].is_live
+
+
+def test_a_restore_of_what_runs_ends_all_login_sessions_too(site: Site) -> None:
+    sessions = logins(revision=lambda: site.rig.pipeline.running.number)
+    site.rig.committed((ZONE, "Asia/Tokyo"))
+    assert restored(site, lambda: True, sessions).result == "succeeded"
+    assert len(sessions) == 0
