@@ -9,8 +9,10 @@ import pty
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import pytest
 from doorward.proxy.ssh.ports import ControlGoneError, NotRecordedError
 from doorward.proxy.ssh.wire.fields import string, uint32
 from doorward.proxy.ssh.wire.numbers import Message
-from doorward.sessions.rules import ChannelRule, ChannelType
+from doorward.sessions.rules import ChannelRule, ChannelType, Hours
 from tests.support.gateway import EVERYTHING, FakeControl, FakeObserver, Gateway, Served, make_rules
 from tests.support.ports import free_port
 from tests.support.raw_ssh import RawPeer, channel_request, data
@@ -314,6 +316,43 @@ def test_a_session_lasts_no_longer_than_it_may(site: Site) -> None:
     with ruled(site, session_timeout=1) as relay:
         site.ssh(relay.port, HERE, "while sleep 0.1; do echo; done")
         assert ended(relay).outcome.reason == "The session has lasted as long as it may"
+
+
+def test_a_clock_that_jumps_neither_shortens_nor_lengthens_a_session(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is open stays. Hours are judged by the clock as it is when something is asked for, in sessions old and new."""
+    monday = datetime(2026, 11, 30, 9, 30, tzinfo=UTC)
+    hours = Hours(days=(((9 * 60, 9 * 60 + 59),), *[()] * 6), zone="UTC")
+    times = [monday.timestamp()]
+    monkeypatch.setattr(time, "time", lambda: times[-1])
+    rules = rule(ChannelType.SHELL), rule(ChannelType.EXEC, hours=hours)
+    with ruled(site, *rules, idle_timeout=3600, session_timeout=3600) as relay:
+        master = ["ssh", "-S", str(site.directory / "master"), *site.options(relay.port), HERE]
+        with subprocess.Popen([*master, "-M", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin
+            assert process.stdout
+            for days, minutes in ((0, 0), (0, 90), (0, -90), (7, 0), (365 * 5, 0), (364 * 5, 29), (-364 * 5, 0), (-365 * 20, 0)):
+                now = monday + timedelta(days=days, minutes=minutes)
+                times.append(now.timestamp())
+                process.stdin.write(b"still here\n")
+                process.stdin.flush()
+                assert process.stdout.readline() == b"still here\n", now
+                within = now.weekday() == 0 and now.hour == 9
+                assert (run([*master, "true"]).returncode == 0) is within, now
+                assert (site.ssh(relay.port, HERE, "true").returncode == 0) is within, now
+            process.stdin.close()
+        assert process.returncode == 0
+        assert ended(relay, 0).outcome.verdict == "ACCEPT"
+
+
+def test_a_clock_that_is_set_back_lets_no_session_last_longer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: times[-1])
+    with ruled(site, session_timeout=1) as relay:
+        process = subprocess.Popen(["ssh", *site.options(relay.port), HERE, "sleep 60"])
+        until(lambda: served(relay).outcome is not None or served(relay).observer.seen("opened"))
+        times.append(times[0] - 5 * 365 * 86_400)
+        assert ended(relay).outcome.reason == "The session has lasted as long as it may"
+        process.wait()
 
 
 def test_a_client_that_is_gone_without_a_word_is_noticed(site: Site) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime, tzinfo
 
 from doorward.configuration.datetime import timezone
 from doorward.configuration.management import email
 from doorward.configuration.network import naming
 from doorward.tree.snapshot import Snapshot
+from doorward.tree.times import zone_named
 
 
 def hostname(snapshot: Snapshot) -> str:
@@ -29,10 +29,7 @@ def sender(snapshot: Snapshot) -> str:
 
 def zone(snapshot: Snapshot) -> tzinfo:
     """Return the time zone of the node."""
-    try:
-        return ZoneInfo(snapshot.read(timezone.NODE))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
+    return zone_named(snapshot.read(timezone.NODE))
 
 
 def local_time(snapshot: Snapshot, at: float) -> str:

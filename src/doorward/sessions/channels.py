@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from doorward.sessions.rules import ChannelRule, ChannelType, End, Forward, Hours
 from doorward.tree.expressions import is_whole_match
+from doorward.tree.times import zone_named
 
 
 class Circumstances(Struct, frozen=True):
@@ -103,8 +104,9 @@ def _is_forward(forward: Forward, asked: Asked) -> bool:
 
 
 def _is_open(hours: Hours, now: datetime) -> bool:
-    minute = now.hour * 60 + now.minute
-    return any(first <= minute <= last for first, last in hours.days[now.weekday()])
+    local = now.astimezone(zone_named(hours.zone))
+    minute = local.hour * 60 + local.minute
+    return any(first <= minute <= last for first, last in hours.days[local.weekday()])
 
 
 def _is_server(rule: ChannelRule, around: Circumstances) -> bool:
@@ -119,7 +121,7 @@ def _is_server(rule: ChannelRule, around: Circumstances) -> bool:
 
 
 def matches(rule: ChannelRule, asked: Asked, around: Circumstances, now: datetime) -> bool:
-    """Whether a rule matches in every member. ``now``: local time of the node."""
+    """Whether a rule matches in every member. ``now`` has a time zone, any."""
     return (
         rule.channel == asked.channel
         and (not rule.clients or _is_inside(around.client, rule.clients))

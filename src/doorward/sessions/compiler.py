@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from doorward.configuration import x509
+from doorward.configuration.datetime import timezone
 from doorward.configuration.policies import time_policies
 from doorward.configuration.policies.audit_policies import AuditPolicy, Encryption, Recipients, Signing, Timestamping
 from doorward.configuration.ssh import channel_policies
@@ -72,6 +73,7 @@ def _rules(snapshot: Snapshot, policy: ConnectionPolicy, revision: int) -> Conne
 
 
 def _channel_rules(snapshot: Snapshot, policy: ChannelPolicy) -> Iterator[ChannelRule]:
+    zone = snapshot.read(timezone.NODE)
     for position, rule in enumerate(policy.rules):
         yield ChannelRule(
             channel=ChannelType(rule.channel),
@@ -80,7 +82,7 @@ def _channel_rules(snapshot: Snapshot, policy: ChannelPolicy) -> Iterator[Channe
             servers=tuple(rule.servers),
             gateway_groups=tuple(rule.gateway_groups),
             remote_groups=tuple(rule.remote_groups),
-            hours=_hours(followed(snapshot, rule.time_policy)),
+            hours=_hours(followed(snapshot, rule.time_policy), zone),
             execs=tuple(rule.execs) if isinstance(rule, channel_policies.Exec) else (),
             subsystems=tuple(rule.subsystems) if isinstance(rule, channel_policies.Subsystem) else (),
             networks=tuple(one.value for one in rule.networks) if isinstance(rule, channel_policies.X11) else (),
@@ -106,11 +108,11 @@ def _end(end: channel_policies.End | None) -> End | None:
     return None if end is None else End(selection=end.selection, value=end.value)
 
 
-def _hours(policy: time_policies.TimePolicy) -> Hours | None:
-    """Return when a rule holds; None: always."""
+def _hours(policy: time_policies.TimePolicy, zone: str) -> Hours | None:
+    """Return when a rule holds, in a time zone; None: always."""
     minutes = time_policies.minutes
     days = tuple(tuple((minutes(begin), minutes(end)) for begin, end in getattr(policy, day)) for day in _DAYS)
-    return None if days == _ALWAYS else Hours(days=days)
+    return None if days == _ALWAYS else Hours(days=days, zone=zone)
 
 
 def _settings(policy: SettingsPolicy) -> SessionSettings:

@@ -49,9 +49,14 @@ class Forward(RuleValue, frozen=True, kw_only=True):
 
 
 class Hours(RuleValue, frozen=True, kw_only=True):
-    """When a rule holds: for each day from Monday the spans in minutes since midnight, the last minute included; local time."""
+    """When a rule holds: for each day from Monday the spans in minutes since midnight, the last minute included.
+
+    ``zone``: the name of the time zone they are in, that of the node when the session began. What a worker would take for local
+    time is that of its machine, and as it was when the worker started.
+    """
 
     days: tuple[tuple[tuple[int, int], ...], ...]
+    zone: str
 
 
 class ChannelRule(RuleValue, frozen=True, kw_only=True):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux names the boot, since which its monotonic clock counts, for all processes alike."""
@@ -31,6 +32,14 @@ class SystemClock:
             return BOOT_ID.read_text(encoding="ascii").strip()
         except OSError:
             return ""
+
+
+def zone_named(name: str) -> tzinfo:
+    """Return a time zone by its name; UTC where there is none of it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def stamp(at: datetime) -> str:

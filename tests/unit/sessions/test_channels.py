@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from doorward.sessions.channels import Asked, Circumstances, classify_command, decide, scp_path
 from doorward.sessions.rules import ChannelRule, ChannelType, End, Forward, Hours
 
-MONDAY = datetime(2026, 11, 30, 9, 30)  # noqa: DTZ001 - local time of the node
+MONDAY = datetime(2026, 11, 30, 9, 30, tzinfo=UTC)
 AROUND = Circumstances(
     client="192.0.2.7",
     server="10.1.2.3",
@@ -45,7 +45,7 @@ DAYS = tuple(((9 * 60, 10 * 60),) if day == 0 else () for day in range(7))
         ({"gateway_groups": ("admins",)}, False),
         ({"remote_groups": ("wheel", "other")}, True),
         ({"remote_groups": ("other",)}, False),
-        ({"hours": Hours(days=DAYS)}, True),
+        ({"hours": Hours(days=DAYS, zone="UTC")}, True),
         ({"clients": ("192.0.2.7/32",), "gateway_groups": ("nobody",)}, False),
     ],
 )
@@ -71,9 +71,15 @@ def test_what_only_looks_like_a_host_is_no_end_of_a_forward(host: str) -> None:
 
 @pytest.mark.parametrize(("clock", "expected"), [((8, 59), False), ((9, 0), True), ((10, 0), True), ((10, 1), False)])
 def test_hours_hold_to_their_last_minute(clock: tuple[int, int], expected: bool) -> None:
-    now = datetime(2026, 11, 30, *clock)  # noqa: DTZ001 - as above
-    assert is_allowed(SHELL, now=now, hours=Hours(days=DAYS)) is expected
-    assert not is_allowed(SHELL, now=now.replace(day=29), hours=Hours(days=DAYS))
+    now, hours = datetime(2026, 11, 30, *clock, tzinfo=UTC), Hours(days=DAYS, zone="UTC")
+    assert is_allowed(SHELL, now=now, hours=hours) is expected
+    assert not is_allowed(SHELL, now=now.replace(day=29), hours=hours)
+
+
+def test_hours_are_those_of_the_node_wherever_its_machine_takes_itself_to_be() -> None:
+    there = Hours(days=DAYS, zone="Asia/Tokyo")
+    assert not is_allowed(SHELL, now=MONDAY, hours=there)
+    assert is_allowed(SHELL, now=MONDAY - timedelta(hours=9), hours=there)
 
 
 def test_the_first_rule_that_matches_decides() -> None:

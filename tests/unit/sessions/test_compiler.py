@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from doorward.configuration import x509
+from doorward.configuration.datetime import timezone
 from doorward.configuration.ssh import _algorithms
 from doorward.recording.keys import opened, wrapped
 from doorward.sessions.compiler import compile_rules
@@ -78,7 +79,7 @@ def test_every_member_of_a_channel_rule_arrives(rig: Rig) -> None:
     key = add(rig, candidate, at=chosen(channel_policy=channels))
     shell, command, subsystem, x11, local, remote = compile_rules(candidate.snapshot, key).channels
     day = ((8 * 60, 11 * 60 + 59), (13 * 60, 17 * 60 + 30))
-    hours = Hours(days=(*[day] * 5, ((540, 541),), ()))
+    hours = Hours(days=(*[day] * 5, ((540, 541),), ()), zone=candidate.snapshot.read(timezone.NODE))
     assert shell == ChannelRule(
         channel=ChannelType.SHELL, position=0, clients=("10.0.0.0/8",), servers=("10.1.0.1/32",), gateway_groups=("dba",),
         remote_groups=("wheel",), hours=hours, keep_files=True,

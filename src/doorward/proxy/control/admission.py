@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -30,14 +29,13 @@ class Refusal(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Admission:
-    """``trails``: the directory that recordings are written to. ``now``: local time of the node."""
+    """``trails``: the directory that recordings are written to."""
 
     connections: Connections
     sessions: Sessions
     workers: WorkerProxies
     failures: Failures
     trails: Path
-    now: Callable[[], datetime]
     is_stopping: bool = False
     _used: tuple[float, float] = field(default=(0.0, 0.0))
 
@@ -72,7 +70,7 @@ class Admission:
 
     def _has_channel(self, connection: ResolvedPolicy, client: str) -> bool:
         """Whether any rule could match, as far as address and time go: all that is known before the login."""
-        around, now = Circumstances(client, "", ""), self.now()
+        around, now = Circumstances(client, "", ""), datetime.now(UTC)
         for rule in connection.rules.channels:
             bare = msgspec.structs.replace(
                 rule, servers=(), gateway_groups=(), remote_groups=(), execs=(), subsystems=(), networks=(), forwards=()

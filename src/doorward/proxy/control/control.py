@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 
 import structlog
 from msgspec import Struct
@@ -14,7 +13,7 @@ from doorward import __version__
 from doorward.access.accounts import Account, account_in
 from doorward.access.guard import Guard
 from doorward.configuration.aaa.local_database import users
-from doorward.events.node import full_name, zone
+from doorward.events.node import full_name
 from doorward.proxy import messages
 from doorward.proxy.control.acceptor import Acceptor
 from doorward.proxy.control.admission import Admission
@@ -95,7 +94,7 @@ class ProxyControl:
             Belonging(self.sessions, adoption, reports, given.catalogue), TrailSealer(given.secret, self._threads),
             given.catalogue, self._settle, self._misbehaved,
         )  # fmt: skip
-        self.admission = Admission(connections, self.sessions, self.workers, failures, given.places.trails, self._now)
+        self.admission = Admission(connections, self.sessions, self.workers, failures, given.places.trails)
         self.acceptor = Acceptor(
             connections, self.admission, self.sessions, self.workers, given.catalogue, self.notices, given.secret, self._threads
         )
@@ -118,9 +117,6 @@ class ProxyControl:
 
     def _name(self) -> str:
         return full_name(self._given.running().snapshot) or "doorward"
-
-    def _now(self) -> datetime:
-        return datetime.now(zone(self._given.running().snapshot))
 
     def _settle(self) -> messages.Settle:
         return messages.Settle(trails=str(self._given.places.trails.resolve()), node=self._given.node, release=__version__)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -44,7 +44,8 @@ class SessionPolicy:
         self._paths: set[str] = set()
 
     def _decide(self, asked: Asked, facts: Mapping[str, Any]) -> Verdict:
-        now = datetime.fromtimestamp(time.time()).astimezone()
+        # By the time of day, whatever it has become: hours are judged when something is asked for, and never again.
+        now = datetime.fromtimestamp(time.time(), UTC)
         return Verdict(decide(self._rules, asked, self._around, now), asked.channel.value, facts)
 
     def count_denied(self) -> None:

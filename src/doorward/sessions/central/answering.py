@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from datetime import UTC, tzinfo
 from itertools import islice
 from typing import Any, Final, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct, structs
 
@@ -40,6 +38,7 @@ from doorward.sessions.central.questions import (
     TrailSizeQuestion,
 )
 from doorward.sessions.trails import Trails
+from doorward.tree.times import zone_named
 
 A = TypeVar("A")
 
@@ -89,7 +88,7 @@ class _Answering(Struct, frozen=True):
     audience: Audience
 
     def criterion(self, asked: Filter) -> Criterion:
-        zone = zone_of(asked.zone)
+        zone = zone_named(asked.zone)
         times = [time_criterion(name, getattr(asked, name), zone) for name in TIMES if getattr(asked, name)]
         words = [word_criterion(name, getattr(asked, name), zone) for name in WORDS]
         until = [] if asked.last is None else [UpTo(asked.last)]
@@ -129,7 +128,7 @@ class _Answering(Struct, frozen=True):
     def bins(self, asked: BinsQuestion) -> list[tuple[str | int, int]]:
         field, criterion = _field(asked.field), self.criterion(asked.filter)
         if field.kind is FieldKind.TIME and asked.width in BINS:
-            found = self.look.times(criterion, field, asked.width, zone_of(asked.filter.zone))
+            found = self.look.times(criterion, field, asked.width, zone_named(asked.filter.zone))
             return [(at.isoformat(), n) for at, n in found]
         if field.kind is FieldKind.NUMBER and asked.width.isascii() and asked.width.isdecimal() and int(asked.width):
             return [(at, n) for at, n in self.look.numbers(criterion, field, int(asked.width))]
@@ -153,7 +152,7 @@ class _Answering(Struct, frozen=True):
         return Items(matching=matching, events=events)
 
     def hits(self, asked: HitsQuestion) -> Hits:
-        found = self.look.hits(self.session(asked.key).id, asked.q, zone_of(asked.zone))
+        found = self.look.hits(self.session(asked.key).id, asked.q, zone_named(asked.zone))
         shown = list(islice(found, asked.offset, asked.offset + asked.limit))
         if not shown:
             return Hits(asked.offset, [])
@@ -183,14 +182,6 @@ _ANSWERS: Final[Mapping[type[Any], Callable[[_Answering, Any], Any]]] = {
     TrailPieceQuestion: _Answering.trail_piece,
     TrailSizeQuestion: _Answering.trail_size,
 }
-
-
-def zone_of(name: str) -> tzinfo:
-    """Return a time zone by its name; UTC where there is none of it."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
 
 
 def _found_row(found: Found) -> FoundRow:

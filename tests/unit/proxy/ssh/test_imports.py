@@ -11,7 +11,7 @@ def test_the_engine_knows_nothing_of_store_transaction_access_configuration_even
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
     rooms = {name.split(".")[1] for name in found}
     assert rooms == {"proxy", "sessions", "tree"}
-    assert {name for name in found if name.startswith("doorward.tree.")} == {"doorward.tree.expressions"}
+    assert {name for name in found if name.startswith("doorward.tree.")} == {"doorward.tree.expressions", "doorward.tree.times"}
     assert {name for name in found if name.startswith("doorward.sessions.")} == {
         "doorward.sessions.channels",
         "doorward.sessions.rules",
