@@ -31,6 +31,7 @@ LONG = (
     "proof/test_machine_faults.py",
     "proof/test_kill_sessions.py",
     "system/test_demo.py",
+    "proof/test_mixed_load.py",
     "system/test_sessions_served.py",
     "system/test_cluster.py",
     "system/test_cluster_copies.py",

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.proof.boundaries import SOURCES
 from tests.proof.effort import SOAK, Outcome, tries
@@ -23,13 +24,21 @@ def test_nothing_that_is_made_up_is_a_fault_of_the_server(tmp_path: Path) -> Non
     seed = os.environ.get("SEED", "1")
     command = [sys.executable, "-m", "tests.proof.fuzz", str(count), str(tmp_path), seed]
     environment = {**os.environ, "PYTHONPATH": f"{SOURCES}:{SOURCES.parent}"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=SOURCES.parent)
-    assert done.returncode == 0, f"SEED={seed}: {done.stderr[-3000:]}"
-    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert [one["part"] for one in told] == list(SHARES)
-    for one in told:
-        assert one["faults"] == [], f"SEED={seed}"
-        half, last = one["memory"][4], one["memory"][-1]
-        if SOAK and one["tried"] >= ENOUGH:
-            assert last <= half * GROWTH, one
-        Outcome(f"fuzz: {one['part']}", one["tried"], {"a second": one["a second"], "half": half, "end": last}).keep()
+    told: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=SOURCES.parent) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if line.startswith("{"):
+                one = json.loads(line)
+                told.append(one["part"])
+                judge(one, seed)
+    assert (process.returncode, told) == (0, list(SHARES)), f"SEED={seed}: what failed stands above"
+
+
+def judge(one: dict[str, Any], seed: str) -> None:
+    """Look at what came of a part, and keep it, whatever becomes of the others."""
+    assert one["faults"] == [], f"SEED={seed}"
+    half, last = one["memory"][4], one["memory"][-1]
+    Outcome(f"fuzz: {one['part']}", one["tried"], {"a second": one["a second"], "half": half, "end": last}).keep()
+    if SOAK and one["tried"] >= ENOUGH:
+        assert last <= half * GROWTH, one

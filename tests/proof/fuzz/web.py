@@ -115,6 +115,9 @@ class Web:
 
     def __init__(self, port: int) -> None:
         self.port, self.statuses, self._local = port, Counter[int](), threading.local()
+        self.answered = 0
+        self.asking: dict[str, bytes] = {}
+        """What each thread has sent and not had an answer to."""
         self._log_in()
         _, text = self._line().ask(self._request("GET", "/api/openapi.json", b"", ""))
         described = json.loads(text)["paths"]
@@ -136,15 +139,23 @@ class Web:
 
     def feed(self, dice: Random) -> None:
         """Send something. Raises AssertionError where the server failed."""
+        self._feed(dice)
+        self.answered += 1
+        self.asking.pop(threading.current_thread().name, None)
+
+    def _feed(self, dice: Random) -> None:
         if dice.random() < 0.15:
             line = Line(self.port)
-            answer = line.garbage(self._garbage(dice))
+            made = self._garbage(dice)
+            self.asking[threading.current_thread().name] = made[:3000]
+            answer = line.garbage(made)
             line.close()
             assert b"HTTP/1.1 5" not in answer, answer[-2000:]
             return
         count = self._local.count = getattr(self._local, "count", 0) + 1
         method, path = dice.choice(self._operations) if count % _EVERY else ("DELETE", "/api/transaction")
         request, has_body = self._made(dice, method, path)
+        self.asking[threading.current_thread().name] = request[:3000]
         try:
             status, text = self._line().ask(request, has_body=has_body)
         except Lost:
