@@ -51,7 +51,7 @@ _NO_JOURNAL, _NO_CONFIRMATION = "DELETE FROM journal WHERE only = 1", "DELETE FR
 """With a condition: SQLite writes the page of a table that is emptied as a whole, also where it was empty before."""
 _CHECKED_AT_ONCE = 1_000
 _PURPOSE = b"doorward tally"
-_COUNTED = (
+COUNTED = (
     Counted("commits", ("rowid", "id", "checksum"), "commit records"),
     Counted("confirmation", tuple(name.strip() for name in CONFIRMATION.split(",")), "commits that await confirmation"),
     Counted("journal", ("intent",), "entries of the journal"),
@@ -70,7 +70,7 @@ class SqliteStore(StoredHistory):
         super().__init__(path, vault, room=room, key=key)
         if room:
             try:
-                self._tally = Tally(self._writer, _COUNTED, vault.derived(_PURPOSE))
+                self._tally = Tally(self._writer, COUNTED, vault.derived(_PURPOSE))
             except sqlite3.DatabaseError as error:
                 self.close()
                 raise StoreDamagedError(f"{path} can't be opened: {reason(error)}.") from error
@@ -323,4 +323,4 @@ class SqliteStore(StoredHistory):
 
     def check_tally(self) -> list[str]:
         """Return where rows were taken out, put in, exchanged or moved; see the port."""
-        return self._read_with(lambda connection: list(check(connection, _COUNTED, self._vault.derived(_PURPOSE))))
+        return self._read_with(lambda connection: list(check(connection, COUNTED, self._vault.derived(_PURPOSE))))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
 
 from doorward.store.port import CommitRecord, Confirmation, Intent, Secret, StoreDamagedError, StoredRecord
 from doorward.store.rotation import rotate
-from doorward.store.sqlite import SqliteStore
+from doorward.store.sqlite import COUNTED, SqliteStore
 from doorward.store.vault import Vault
 from tests.unit.store.samples import fill, revision
 
@@ -37,7 +38,7 @@ def state(tmp_path: Path) -> Path:
         store.publish(revision(5, 0), [], secrets=[secret])
         store.await_confirmation(Confirmation("t2", "admin", 5, 1e9, 60.0, "boot", 5.0))
         store.begin(Intent("t3", ()), CommitRecord("t3", "admin", "2026-11-21T10:00:02Z"))
-        assert store.check_tally() == []
+        assert (store.check(), store.check_tally()) == ([], [])
     return tmp_path
 
 
@@ -162,3 +163,43 @@ def test_a_store_whose_tally_can_not_be_written_says_why(state: Path) -> None:
         connection.execute(refuse)
     with pytest.raises(StoreDamagedError, match="can't be opened: database or disk is full"):
         opened(state)
+
+
+# Every table, and every column of those that are counted
+
+CHAINED = {"changes", "documents", "revisions"}
+"""What the chain of the history covers; test_tampering changes each cell of it."""
+NO_RECORDS = {
+    "meta": "format and release of the file, and which key signs the history: a start takes each from elsewhere as well",
+    "migrations": "what became of the file",
+    "tally": "marked with the key",
+}
+
+
+def cells() -> list[tuple[str, str]]:
+    """The columns of all tables that are counted, but for what says that a table has one row."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(files("doorward.store").joinpath("schema.sql").read_text())
+        return [
+            (table.table, column)
+            for table in COUNTED
+            for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table.table,))
+            if column != "only"
+        ]
+
+
+def test_every_table_is_in_the_chain_or_counted_or_holds_no_records(state: Path) -> None:
+    with closing(sqlite3.connect(state / "doorward.db")) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert tables == CHAINED | {table.table for table in COUNTED} | NO_RECORDS.keys()
+
+
+@pytest.mark.parametrize(("table", "column"), cells())
+def test_every_edit_of_a_cell_is_found(state: Path, table: str, column: str) -> None:
+    with closing(sqlite3.connect(state / "doorward.db")) as connection, connection:
+        [(kind,)] = connection.execute(f"SELECT type FROM pragma_table_info('{table}') WHERE name = ?", (column,))  # noqa: S608
+        other = {"INTEGER": 77, "REAL": 77.5, "TEXT": "{}", "BLOB": b"{}"}[kind]
+        first = f"rowid = (SELECT min(rowid) FROM {table})"  # noqa: S608
+        assert connection.execute(f"UPDATE {table} SET {column} = ? WHERE {first}", (other,)).rowcount == 1  # noqa: S608
+    with closing(SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False), room=False)) as store:
+        assert [*store.check_records(), *store.check_tally()]
