@@ -18,6 +18,8 @@ from doorward.backup.failure import BackupError
 from doorward.backup.restore.checking import check
 from doorward.backup.restore.opening import ArchiveRefusedError, open_archive, open_plain
 from doorward.backup.restore.request import RestoreRequest
+from doorward.host.drivers import gpg
+from doorward.host.errors import HostError
 from doorward.tree.jsontext import decode, encode
 
 if TYPE_CHECKING:
@@ -64,6 +66,27 @@ def test_what_no_archive_holds_is_not_unpacked(name: str) -> None:
         tracemalloc.stop()
     assert refused.value.code == "damaged"
     assert used < LARGE // 8
+
+
+def test_what_is_in_it_twice_is_not_chosen_from() -> None:
+    with container.in_memory() as file:
+        container.write([("MANIFEST.json", 2, iter([b"{}"])) for _ in range(2)], file, 0)
+        with pytest.raises(ArchiveRefusedError, match=r"MANIFEST.json is in it twice") as refused:
+            open_plain(file)
+    assert refused.value.code == "damaged"
+
+
+def test_what_gpg_gives_up_on_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "archive").write_bytes(b"\x8c\x0d")
+    monkeypatch.setattr(gpg, "packets", lambda _path: gpg.Packets((), 1, other=False))
+
+    def failing(*_: object) -> bool:
+        raise HostError("the packets end too early")
+
+    monkeypatch.setattr(gpg, "decrypt_with_password", failing)
+    with pytest.raises(ArchiveRefusedError, match=r"can't be decrypted: the packets end too early") as refused:
+        open_archive(tmp_path / "archive", "secret")
+    assert refused.value.code == "damaged"
 
 
 def signed(site: Site, changed: dict[str, bytes]) -> IO[bytes]:
