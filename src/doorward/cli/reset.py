@@ -48,7 +48,7 @@ def become_owner(state: Path) -> None:
 def _check_owner(state: Path) -> os.stat_result:
     """Return whose a state directory is. Raises NotResetError where this is neither their process nor root's."""
     try:
-        found = (state / DATABASE).stat()
+        found = (state / DATABASE).stat(follow_symlinks=False)
     except OSError:
         raise NotResetError(f"{state} holds no state of Doorward that this user may use.") from None
     if os.geteuid() not in {0, found.st_uid}:

@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn
@@ -55,7 +55,8 @@ def serve_split(state: Path, arguments: Sequence[str]) -> NoReturn:
     with _explained(state):
         account = front_account(state)
         hand_over(state, account)
-        _go_on(_helper(state, account), account, arguments)
+        program, environment = _front(_helper(state, account), account, arguments)
+        os.execve(program[0], program, environment)  # noqa: S606 - no shell
 
 
 def look_split(state: Path, arguments: Sequence[str]) -> NoReturn:
@@ -67,7 +68,8 @@ def look_split(state: Path, arguments: Sequence[str]) -> NoReturn:
         facts = state.stat()
         account = FrontAccount(facts.st_uid, _group(facts.st_uid, facts.st_gid))
         running = next((path for path in _sockets(state) if _listens(path)), None)
-        _go_on(running or _helper(state, account), account, arguments)
+        program, environment = _front(running or _helper(state, account), account, arguments)
+        sys.exit(run_apart(program, environment))
 
 
 @contextmanager
@@ -98,7 +100,22 @@ def _helper(state: Path, account: FrontAccount) -> Path:
     return path
 
 
-def _go_on(helper: Path, account: FrontAccount, arguments: Sequence[str]) -> NoReturn:
+def run_apart(program: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program in a session without the terminal of root, and return its exit code.
+
+    A server that was taken over has the account that the program has, and could make it type into that terminal (TIOCSTI).
+    """
+    with subprocess.Popen(program, env=environment, close_fds=False, start_new_session=True) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            raise
+    return code if code >= 0 else 128 - code
+
+
+def _front(helper: Path, account: FrontAccount, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the command that goes on as the account, and its environment. Raises SplitError."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise SplitError("setpriv (of util-linux) is not installed; without it root can't be given up.")
@@ -108,7 +125,7 @@ def _go_on(helper: Path, account: FrontAccount, arguments: Sequence[str]) -> NoR
         f"--inh-caps={rights}", f"--ambient-caps={rights}", f"--bounding-set={rights}", "--",
         sys.executable, "-m", "doorward", *arguments,
     ]  # fmt: skip
-    os.execve(setpriv, front, {**os.environ, VARIABLE: str(helper)})  # noqa: S606 - no shell
+    return front, {**os.environ, VARIABLE: str(helper)}
 
 
 def front_account(state: Path) -> FrontAccount:

@@ -25,6 +25,20 @@ class LocalNode(Struct, frozen=True):
         path = self.state / name
         return path if os.access(path, os.R_OK) else None
 
+    def secret(self, name: str) -> str:
+        """Return the text of a file of the state directory. Raises Usage.
+
+        It has to be a file of whoever owns the directory, under one name: what is read is sent to the server, and one that was
+        taken over could lead root by a link to any file of the machine.
+        """
+        from doorward.cli.failures import Usage
+        from doorward.host.ownership import read_own
+
+        try:
+            return read_own(self.state / name, owner=self.state.stat().st_uid).decode("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Usage(f"{self.state / name} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+
     @property
     def url(self) -> str | None:
         """Where its server listens; None where none runs."""

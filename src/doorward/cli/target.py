@@ -67,14 +67,18 @@ def resolved(given: ConnectionOptions) -> CommandTarget:
 
 def password_of(path: Path, origin: str = "") -> str:
     """Return the password that a file holds. Raises Usage, which names where the file was given."""
-    said = f"{origin}: " if origin else ""
+    shown = f"{origin}: {path}" if origin else str(path)
     try:
         found = path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise Usage(f"{said}{path} can't be read: {getattr(error, 'strerror', None) or error}.") from None
-    if not found:
-        raise Usage(f"{said}{path} holds no password.")
-    return found
+        raise Usage(f"{shown} can't be read: {getattr(error, 'strerror', None) or error}.") from None
+    return _some(found, shown)
+
+
+def _some(password: str, origin: str) -> str:
+    if not password:
+        raise Usage(f"{origin} holds no password.")
+    return password
 
 
 def password(target: CommandTarget) -> str:
@@ -85,8 +89,8 @@ def password(target: CommandTarget) -> str:
         return password_of(target.password_file, target.origin["password_file"])
     if given := os.environ.get("DOORWARD_PASSWORD"):
         return given
-    if target.first_password:
-        return password_of(target.first_password)
+    if target.node and target.first_password:
+        return _some(target.node.secret(_FIRST_PASSWORD), str(target.first_password))
     if not terminal.present():
         raise Unreachable(f"No password for {target.user}: set DOORWARD_PASSWORD or give --password-file.")
     return terminal.secret(f"Password of {target.user}")

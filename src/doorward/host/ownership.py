@@ -53,22 +53,23 @@ def _is_given(directory: Path) -> bool:
     return directory.is_dir() and not directory.is_symlink() and directory.stat().st_uid not in {0, os.geteuid()}
 
 
-def open_own(path: Path, flags: int, mode: int = 0o600) -> int:
+def open_own(path: Path, flags: int, mode: int = 0o600, *, owner: int | None = None) -> int:
     """Open a file of ours and return the descriptor; OSError where it is a link, no file, or has another name elsewhere.
 
-    For what is written in its place, a second name would be somebody else's file.
+    For what is written in its place, a second name would be somebody else's file. ``owner``: whose it is to be instead, where
+    root reads what another account has made.
     """
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_nlink > 1:
+    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != (os.geteuid() if owner is None else owner) or facts.st_nlink > 1:
         os.close(descriptor)
-        raise OSError(errno.EPERM, "not a file of this user alone", str(path))
+        raise OSError(errno.EPERM, f"not a file of {'this user' if owner is None else 'its owner'} alone", str(path))
     return descriptor
 
 
-def read_own(path: Path) -> bytes:
+def read_own(path: Path, *, owner: int | None = None) -> bytes:
     """Return what is in a file of ours; OSError as `open_own`."""
-    with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
+    with os.fdopen(open_own(path, os.O_RDONLY, owner=owner), "rb") as file:
         return file.read()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,10 @@ def test_only_root_that_knows_of_no_helper_splits(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("DOORWARD_HELPER")
     monkeypatch.setattr(os, "geteuid", lambda: 64701)
     assert not splitting.is_needed()
+
+
+def test_what_looks_has_no_terminal_of_root(capfd: pytest.CaptureFixture[str]) -> None:
+    script = "import os, sys; print(os.getsid(0) == os.getpid()); sys.exit(int(os.environ['CODE']))"
+    assert splitting.run_apart([sys.executable, "-c", script], {"CODE": "7"}) == 7
+    assert capfd.readouterr().out == "True\n"
+    assert splitting.run_apart(["sh", "-c", "kill -KILL $$"], os.environ) == 137

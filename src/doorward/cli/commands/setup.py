@@ -74,8 +74,7 @@ def _code(target: CommandTarget) -> str | None:
     if given := os.environ.get("DOORWARD_SETUP_CODE"):
         return given
     if target.node is not None and target.node.url == target.url:
-        file = target.node.file(_CODE)
-        return file.read_text(encoding="ascii").strip() if file else None
+        return target.node.secret(_CODE) if target.node.file(_CODE) else None
     if not terminal.present():
         return None
     return terminal.ask("One-time code, as the start of the node showed it (empty: it showed none)") or None
