@@ -120,7 +120,7 @@ deb: $(VENV)/.dev ## Build a Debian package into dist/ (RELEASE=13 for another o
 
 # Needs root and the network: it makes a Debian and installs the packages there.
 deb-test: $(VENV)/.dev ## Boot a minimal Debian; install, run, upgrade, purge and recover the package in it (RELEASE=13)
-	@scripts/need iproute2 mmdebstrap util-linux
+	@scripts/need curl iproute2 mmdebstrap prometheus util-linux
 	@BIN=$(BIN) scripts/deb-test $(RELEASE)
 
 # As root, without a daemon; the network is needed for the Debian below it, once.

@@ -92,6 +92,12 @@ class Machine:
         """Return whether a script in it ends well."""
         return subprocess.run(self.command(script), stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
+    def outside(self, *command: str, said: str = "") -> str:
+        """Run a program of this machine, not of the Debian, on its network; return what it prints."""
+        enter = ["nsenter", "--target", str(self._systemd), "--net", "--"]
+        done = subprocess.run([*enter, *command], input=said, capture_output=True, text=True, check=False)
+        return self._done(done, " ".join(command[:1]))
+
     def says(self) -> str:
         """Return what the services have written lately."""
         told = subprocess.run(self.command("journalctl --no-pager -n 25"), capture_output=True, text=True, check=False)

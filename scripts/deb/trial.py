@@ -7,141 +7,47 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from scripts.deb.build import ROOT
+from scripts.deb.front import led_astray, taken_over
+from scripts.deb.interrupted import full, killed, older, serves, version
 from scripts.deb.machine import ADDRESS, Machine, expect, unpacked, until
+from scripts.deb.pages import NEWER, PACKAGE, block
+from scripts.deb.sessions import TARGET, TARGET_SETTINGS, session
 
-PAGES: Final = (ROOT / "docs/install.md", ROOT / "docs/recovery.md")
 THRESHOLDS: Final = {"doorward": 2.0, "doorward-workers": 2.0, "doorward-host": 3.0}
 """The highest exposure that ``systemd-analyze security`` may find, of 10."""
-_PACKAGE: Final = "./doorward_*~deb12_*.deb"
-"""As the page has it."""
-_TARGET: Final = 2022
-"""Port of the server that sessions go to."""
-_PASSWORD: Final = "of-the-target"  # noqa: S105 - of a server that lives as long as the trial
 _STATE: Final = "/var/lib/doorward"
 _APT: Final = 'APT::Get::Assume-Yes "true";\nDPkg::Options { "--force-confold"; };\n'
 """Nobody is there to be asked."""
 
-_TARGET_SETTINGS: Final = f"""\
-cat > /etc/ssh/sshd_config.d/trial.conf <<END
-Port {_TARGET}
-PermitRootLogin yes
-PasswordAuthentication yes
-END
-echo 'root:{_PASSWORD}' | chpasswd
-useradd --create-home --home-dir /srv/keeper --shell /bin/bash keeper
-printf '#!/bin/sh\\necho {_PASSWORD}\\n' > /var/local/ask
-chmod 755 /var/local/ask
-systemctl restart ssh
-"""
-_BACKUPS: Final = f"""\
+_ENCRYPTION: Final = """\
 gpg --batch --quiet --passphrase '' --quick-generate-key holder@example.com future-default default never
-ssh-keygen -q -t ed25519 -N '' -f backup-key
-install -d -o keeper -m 700 ~keeper/.ssh ~keeper/kept
-install -o keeper -m 600 backup-key.pub ~keeper/.ssh/authorized_keys
-{{ printf 'private_key: |\\n'; sed 's/^/  /' backup-key; }} > key.yaml
-KEY=$(doorward add --yes private_keys @key.yaml | sed -n 's/^Key: //p')
-HOST_KEY=$(doorward backup host-keys --port {_TARGET} {ADDRESS} | grep -o 'ssh-ed25519 .*')
-{{
+{
   printf 'encryption:\\n  enabled: true\\n  gpg_public_key:\\n    public_key: |\\n'
   gpg --armor --export holder@example.com | sed 's/^/      /'
-}} > encryption.yaml
+} > encryption.yaml
 doorward set --yes management/exported_configuration_encryption @encryption.yaml
-doorward add --yes policies/backup_policies - <<END
-name: nightly
-target:
-  type: rsync
-  server: {{selection: ip, value: {ADDRESS}}}
-  port: {_TARGET}
-  username: keeper
-  path: /srv/keeper/kept
-  authentication_key: $KEY
-  server_host_keys: ["$HOST_KEY"]
-start_times: ["02:30"]
-END
-doorward set --yes management/system_backup.backup_policy nightly
-doorward backup now
 """
-
-
-def block(name: str, **exchanged: str) -> str:
-    """Return the commands of the pages that begin with a comment of this name; words of it may be exchanged."""
-    written = "".join(page.read_text("utf-8") for page in PAGES)
-    [found] = re.findall(rf"```sh\n# {name}\n(.*?)```", written, re.DOTALL)
-    text = str(found)
-    for old, new in exchanged.items():
-        if old not in text:
-            raise SystemExit(f"the block {name!r} no longer has {old}")
-        text = text.replace(old, new)
-    return text
-
-
-class Session:
-    """A user who types, through the gateway."""
-
-    def __init__(self, machine: Machine) -> None:
-        options = (
-            "-F none -o UserKnownHostsFile=known -o StrictHostKeyChecking=accept-new -o PubkeyAuthentication=no -o LogLevel=ERROR"
-        )
-        line = f"exec ssh -T {options} root@{ADDRESS}:{_TARGET}@{ADDRESS} cat"
-        command = machine.command(line, SSH_ASKPASS="/var/local/ask", SSH_ASKPASS_REQUIRE="force")
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-
-    def types(self, word: str) -> bool:
-        """Type a line; return whether the server got it, and we what it said."""
-        stdin, stdout = _pipe(self._process.stdin), _pipe(self._process.stdout)
-        try:
-            stdin.write(f"{word}\n".encode())
-            stdin.flush()
-        except BrokenPipeError:
-            return False
-        return stdout.readline() == f"{word}\n".encode()
-
-    def has_ended(self) -> bool:
-        """Return whether it is over."""
-        return self._process.poll() is not None
-
-    def end(self) -> None:
-        """Close it, or see that it is closed."""
-        self._process.kill()
-        self._process.wait()
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    if stream is None:
-        raise ValueError("not a pipe")
-    return stream
-
-
-@contextmanager
-def session(machine: Machine) -> Iterator[Session]:
-    """Have a session for the time of a block."""
-    began = Session(machine)
-    try:
-        yield began
-    finally:
-        began.end()
+_KEPT: Final = "/srv/backup/doorward/config"
+"""Where the backups are, of which the guide says how to come to them."""
 
 
 def running(machine: Machine) -> None:
     """Wait until the node serves, as its command line finds it."""
-    until(lambda: machine.is_so("systemctl is-active --quiet doorward && doorward get datetime/timezone"), "the start")
+    until(lambda: serves(machine), "the start")
 
 
 def installed(machine: Machine, package: str) -> None:
     """Install, and look at what a newcomer finds."""
     began = time.monotonic()
-    machine.run(block("install", **{_PACKAGE: f"./{package}"}))
+    machine.run(block("install", **{PACKAGE: f"./{package}"}))
     running(machine)
     expect(True, f"installed and serving after {time.monotonic() - began:.0f} s")  # noqa: FBT003 - it is reached
     shown, journal = machine.run(block("look")), machine.run("journalctl --no-pager")
@@ -174,14 +80,28 @@ def used(machine: Machine) -> None:
     """Commit, let sessions through, back up: what needs the helper, the workers, gpg, ssh and rsync."""
     machine.run("doorward set --yes datetime/timezone America/New_York")
     expect(machine.run("cat /etc/timezone") == "America/New_York\n", "a commit took effect through the helper")
-    machine.run(_TARGET_SETTINGS)
-    machine.run(f"doorward quickstart ssh --yes --port 22 root@{ADDRESS}:{_TARGET}")
+    machine.run(TARGET_SETTINGS)
+    machine.run(f"doorward quickstart ssh --yes --port 22 root@{ADDRESS}:{TARGET}")
     with session(machine) as first:
         expect(first.types("one"), "a session through port 22")
-    machine.run(_BACKUPS)
-    machine.run("install -m 600 /srv/keeper/kept/config/*.gpg . && cp /var/lib/doorward/initial-admin-password lost-password")
+    machine.run(_ENCRYPTION)
+    here = {"192.0.2.9": ADDRESS, "PORT=22": f"PORT={TARGET}", "rm backup-key key.yaml": "rm key.yaml"}
+    machine.run(block("backups to a server", **here) + block("on the backup server") + block("the policy"))
+    machine.run(f"install -m 600 {_KEPT}/*.gpg . && cp {_STATE}/initial-admin-password lost-password")
     shown = machine.run(block("drill"), ARCHIVE=_archive(machine))
     expect("restorable" in shown, "an encrypted backup is on the target, and would come back")
+
+
+def watched(machine: Machine) -> None:
+    """Open the console, and scrape figures with a token, from outside of the machine."""
+    machine.run("doorward tokens create prometheus --path /api/metrics --json > token.json")
+    bearer = json.loads(machine.run("cat token.json"))["token"]
+    curl = ["curl", "--silent", "--fail", "--cacert", str(machine.root / "var/lib/doorward/tls/ca.pem")]
+    page = machine.outside(*curl, f"https://{ADDRESS}/console/")
+    expect('<div id="root">' in page, "the console is on port 443")
+    figures = machine.outside(*curl, "--header", f"Authorization: Bearer {bearer}", f"https://{ADDRESS}/api/metrics")
+    expect("doorward_build_info{" in figures, "a scrape with a token gets figures")
+    machine.outside("promtool", "check", "metrics", said=figures)
 
 
 def upgraded(machine: Machine, package: str) -> None:
@@ -192,13 +112,13 @@ def upgraded(machine: Machine, package: str) -> None:
         machine.run(block("restart"))
         expect(typing.types("restarted"), "a restart of the server: the session goes on")
         running(machine)
-        machine.run(block("upgrade", **{"./doorward_NEW.deb": f"./{package}"}))
+        machine.run(block("upgrade", **{NEWER: f"./{package}"}))
         expect(typing.types("upgraded"), "an upgrade: the session goes on")
         with session(machine) as other:
             expect(other.types("new"), "and the next one waits for the new server")
         expect(machine.status("doorward-workers")["Pid"] == workers, "in the workers of the old release")
         running(machine)
-        expect(machine.run("dpkg-query -W -f '${Version}' doorward") in package, "the new release is there")
+        expect(version(machine) in package, "the new release is there")
         expect("America/New_York" in machine.run("doorward get datetime/timezone"), "with the state of before")
         machine.run(block("new workers"))
         until(typing.has_ended, "the end of the session")
@@ -242,18 +162,18 @@ def _archive(machine: Machine) -> str:
 
 def recovered(machine: Machine, package: str) -> None:
     """Install again, and make it the machine that was purged, by the line of the page."""
-    machine.run(block("later start", **{_PACKAGE: f"./{package}"}))
+    machine.run(block("later start", **{PACKAGE: f"./{package}"}))
     running(machine)
     expect("America/New_York" not in machine.run("doorward get datetime/timezone"), "installed again, with nothing")
     archive = _archive(machine)
-    machine.run(f"cp {_STATE}/initial-admin-password first-password && ssh-keyscan -p {_TARGET} {ADDRESS} > known_hosts")
+    machine.run(f"cp {_STATE}/initial-admin-password first-password && ssh-keyscan -p {TARGET} {ADDRESS} > known_hosts")
     [pin] = re.findall(r"^Key: +(\S+)$", machine.run("doorward status"), re.MULTILINE)
     stranger = f"! (gpg --quiet --decrypt {archive} | doorward restore --yes --scope system --take-over -) 2>&1"
     [signer] = set(re.findall(r"SHA256:[\w-]{43}", machine.run(stranger)))
     began = time.monotonic()
     shown = machine.run(
         block("rsync"), URL=f"https://{ADDRESS}", PIN=pin, SIGNER=signer, ARCHIVE=archive,
-        SERVER=ADDRESS, PORT=str(_TARGET), ACCOUNT="keeper", DIRECTORY="/srv/keeper/kept",
+        SERVER=ADDRESS, PORT=str(TARGET), ACCOUNT="doorward-backup", DIRECTORY="/doorward",
     )  # fmt: skip
     expect("is in effect" in shown, f"restored by one line in {time.monotonic() - began:.0f} s")
     line = "doorward --password-file lost-password get datetime/timezone"
@@ -267,8 +187,14 @@ def live(machine: Machine, package: str, newer: str) -> None:
         installed(machine, package)
         confined(machine)
         used(machine)
+        watched(machine)
+        full(machine, newer)
         upgraded(machine, newer)
+        killed(machine, newer)
+        taken_over(machine)
+        led_astray(machine, newer)
         maintained(machine)
+        older(machine, package, newer)
         removed(machine)
         recovered(machine, newer)
     except BaseException:

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_SHELLS = {"", "bash", "console", "sh", "shell"}
 
 
 def named(page: str) -> list[str]:
