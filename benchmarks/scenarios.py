@@ -22,6 +22,7 @@ from benchmarks.cluster import following
 from benchmarks.hosts import hosts
 from benchmarks.measure import Connection, in_turns, percentile, ratio_of_medians, spread_of_ratios
 from benchmarks.ours import Doorward
+from benchmarks.recovery import recovery
 from benchmarks.report import Table
 from benchmarks.ssh import ssh_relay
 from benchmarks.ssh_recorded import ssh_recorded
@@ -294,6 +295,7 @@ SCENARIOS: dict[str, Callable[[Bench], Table]] = {
         starting,
         backup_targets,
         backup_runs,
+        recovery,
         following,
         hosts,
         ssh_relay,

@@ -5,15 +5,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import importlib
 import io
 import json
 import os
-import re
 import shutil
-import ssl
 import subprocess
 import tarfile
 import time
@@ -25,23 +21,19 @@ from typing import Any
 
 import httpx2
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from doorward.cli.verify import findings
 from tests.support import openpgp
-from tests.support.server import PASSWORD, QUICK, Server, running, until
-from tests.support.zygote import UNMEASURED
+from tests.support.server import QUICK, Server, running, until
 from tests.system.backup_site import BACKUP, ENCRYPTION, FILES, ROOT, RUNS, SELECTED, STATUS, Site
 from tests.system.backup_storages import answering, storages
 from tests.system.backup_support import prober
-from tests.system.command_line import PROGRAM, CommandLine
 from tests.system.mail_server import MailServer
+from tests.system.recovery_line import run_line
 
 KINDS = ("nfs", "rsync", "s3", "smb")
 ZONE = f"{ROOT}/datetime/timezone"
 RESTORES = f"{BACKUP}/restores"
-RECOVERY = Path(__file__).parents[2] / "docs/recovery.md"
 GONE = "doorward-20200101T000000Z-00000000.config"
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -344,28 +336,9 @@ def by_rest(machine: Server, lost: Lost, signer: str, url: str, _home: Path, _st
 
 def by_command(machine: Server, lost: Lost, signer: str, _url: str, home: Path, storage: Any) -> None:
     """Restore by the command line of ``docs/recovery.md``, word for word."""
-    line = re.search(rf"```sh\n# {storage.kind}\n(.*?)```", RECOVERY.read_text(), re.DOTALL)
-    assert line
-    storage.held_by(home)
-    (home / "first-password").write_text(PASSWORD)
-    user = CommandLine(machine, home)
-    given = {"URL": machine.url, "PIN": pin_of(machine), "SIGNER": signer, "ARCHIVE": lost.name, "GNUPGHOME": str(openpgp.home())}
-    environment = user.environment(**given, **storage.variables(), PATH=f"{PROGRAM.parent}:{os.environ['PATH']}") | UNMEASURED
-    for name in ("DOORWARD_URL", "DOORWARD_CA", "DOORWARD_PASSWORD"):
-        environment.pop(name)
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", line[1]], env=environment, cwd=home, capture_output=True, text=True, check=False
-    )
+    done = run_line(machine, lost.name, signer, home, storage)
     assert (done.returncode, "is in effect; all login sessions ended." in done.stdout) == (0, True), done
     assert not [file for file in home.rglob("*") if file.is_file() and file.read_bytes()[:2] == b"\x1f\x8b"], "none is in clear"
-
-
-def pin_of(machine: Server) -> str:
-    """What ``doorward status`` shows on the machine."""
-    port = int(machine.url.rpartition(":")[2])
-    shown = x509.load_pem_x509_certificate(ssl.get_server_certificate(("127.0.0.1", port)).encode()).public_key()
-    digest = hashlib.sha256(shown.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
-    return f"sha256//{base64.b64encode(digest).decode()}"
 
 
 WAYS: dict[str, Callable[..., None]] = {"nfs": by_rest, "rsync": by_command, "s3": by_command, "smb": by_rest}
