@@ -22,6 +22,8 @@ from doorward.proxy.control.workers import WorkerProxies
 from doorward.sessions.catalogue.port import Catalogue, CatalogueUnavailableError
 from doorward.tracing import span
 
+WORKER_SECONDS = 10.0
+"""How long a client waits for workers that are started anew."""
 _NOT_NOW = "Sessions can't be taken at the moment."
 
 log = structlog.get_logger()
@@ -50,6 +52,8 @@ class Acceptor:
             self.notices.denied(text, peer[0], "no_policy", local=f"{local[0]}:{local[1]}")
             connection.close()
             return
+        if not self.admission.is_stopping:
+            await self.workers.wait(WORKER_SECONDS)
         refusal = self.admission.refusal(found, peer[0])
         if refusal is not None:
             await self._refuse(connection, peer, found, refusal.reason, refusal.words)

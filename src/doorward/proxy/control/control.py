@@ -135,6 +135,7 @@ class ProxyControl:
     async def stop(self) -> None:
         """Take no more sessions and let go of the workers, which go on."""
         self.admission.is_stopping = True
+        self.workers.wake()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.proxy import messages
+from doorward.proxy.control import acceptor, workers
 from doorward.proxy.control.refusing import IDENTIFICATION, packet
 from doorward.proxy.control.session import KEY_LENGTH, new_key
 from tests.unit.proxy.control.site import CLIENT, PORT, Addressed, Site, configured, ended, eventually, play
@@ -68,7 +69,8 @@ def test_a_connection_for_no_policy_is_closed_without_a_word(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("reason", ["no_worker", "sessions", "per_address", "stopping", "catalogue", "disk"])
-def test_a_refused_client_is_told_in_ssh_s_words(rig: Rig, reason: str) -> None:
+def test_a_refused_client_is_told_in_ssh_s_words(rig: Rig, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor, "WORKER_SECONDS", 0.05)
     configured(rig)
     if reason in {"sessions", "per_address"}:
         body = dict(rig.value("ssh/options"))
@@ -96,6 +98,43 @@ def test_a_refused_client_is_told_in_ssh_s_words(rig: Rig, reason: str) -> None:
         assert said[len(IDENTIFICATION) + 5] == 1, "SSH_MSG_DISCONNECT"
         assert site.bus.details("connection_denied")["reason"] == reason
         assert len(site.control.sessions) == (1 if reason in {"sessions", "per_address"} else 0)
+
+    play(rig, scenario)
+
+
+def test_a_client_waits_for_workers_that_are_started_anew(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        task = asyncio.create_task(site.connect())
+        await eventually(lambda: site.control.workers._waiting == 1)
+        worker = await site.worker()
+        assert (await worker.receive(messages.Begin)).rules.policy == "linux"
+        await task
+
+    play(rig, scenario)
+
+
+def test_nobody_waits_for_workers_of_a_gateway_that_stops(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        task = asyncio.create_task(site.connect())
+        await eventually(lambda: site.control.workers._waiting == 1)
+        await site.control.stop()
+        await task
+        assert site.bus.details("connection_denied")["reason"] == "stopping"
+
+    play(rig, scenario)
+
+
+def test_few_wait_for_workers(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "MAX_WAITING", 0)
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        await site.connect()
+        assert site.bus.details("connection_denied")["reason"] == "no_worker"
 
     play(rig, scenario)
 
