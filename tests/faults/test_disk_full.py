@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import base64
+import gc
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from doorward.host.errors import HostError
+from doorward.store.anchor import HistoryKey
+from doorward.store.port import StoreDamagedError
+from doorward.store.sqlite import SqliteStore
+from doorward.store.vault import Vault
 from tests.faults.checks import (
     NTP,
     USERS,
@@ -24,6 +33,7 @@ from tests.faults.checks import (
     write_web,
 )
 from tests.faults.full_disk import Disk, ShortFiles, small_disk
+from tests.support import earlier
 from tests.support.server import QUICK, Client, Server, until
 from tests.support.waiting import PATIENCE
 
@@ -160,6 +170,44 @@ def test_a_start_without_space_says_so(tmp_path: Path) -> None:
         disk.free(server)
         server.start()
         assert server.stop() == 0
+
+
+def test_wherever_the_space_ends_a_migration_is_whole_or_not_at_all(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        if isinstance(disk, ShortFiles):  # as above
+            return
+        left: list[bool] = []
+        is_done = False
+        while not is_done:
+            state = earlier.unpack("1-records", tmp_path / "disk" / f"state{len(left)}")
+            server = Server(state)
+            disk.fill(server, leave=len(left) * 8192)
+            with suppress(HostError, StoreDamagedError, sqlite3.Error):  # each of them ends a start with a sentence
+                opened(state).close()
+                is_done = True
+            gc.collect()  # what was opened before it failed
+            disk.free(server)  # even looking takes some
+            left.append(is_brought_up(state))
+            store = opened(state)
+            assert (store.check(), store.check_records()) == ([], [])
+            store.close()
+            assert is_brought_up(state)
+            shutil.rmtree(state)
+    assert left[0] is False, "the old format"
+    assert left[-1] is True, "the new one"
+    assert left == sorted(left)
+
+
+def opened(state: Path) -> SqliteStore:
+    return SqliteStore(state / "doorward.db", Vault.at(state / "data.key", create=False), key=HistoryKey.at(state))
+
+
+def is_brought_up(state: Path) -> bool:
+    with closing(sqlite3.connect(state / "doorward.db")) as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(revisions)")}
+        [[count]] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'migrations'")
+    assert ("approvers" in columns) == bool(count), "half of it"
+    return bool(count)
 
 
 def test_wherever_the_space_ends_the_commit_is_whole_or_not_at_all(server: Server, disk: Disk) -> None:
