@@ -99,8 +99,8 @@ ROWS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
         Shown("Sessions of workers", (Query("doorward_worker_sessions{@}", "{{instance}} {{worker}}"),)),
         Shown("Memory of workers", (Query("doorward_worker_memory_bytes{@}", "{{instance}} {{worker}}"),), unit="bytes"),
         Shown("Recording is behind", (
-            Query("doorward_worker_recorder_lag_milliseconds{@}", "{{instance}} {{worker}}"),
-        ), unit="ms", bad=5000),
+            Query("doorward_worker_recorder_lag_seconds{@}", "{{instance}} {{worker}}"),
+        ), unit="s", bad=5),
     )),
     ("Configuration", (
         Shown("Commits", (Query("rate(doorward_commits_total{@}[5m])"),), unit="cps"),

@@ -85,6 +85,17 @@ def test_rules_and_dashboard_ask_for_what_there_is(scraped: str) -> None:
     assert asked - there == set()
 
 
+def checked(figures: str) -> tuple[int, str, str]:
+    """What promtool says of a scrape."""
+    command = ["promtool", "check", "metrics"]
+    done = subprocess.run(command, input=figures, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_figures_of_a_node_with_sessions_are_named_as_prometheus_wants() -> None:
+    assert checked(text(of_sessions(BUSY)).decode()) == (0, "", "")
+
+
 def test_prometheus_scrapes_with_a_token(server: Server, tmp_path: Path) -> None:
     admin = server.login()
     wanted = {
@@ -96,10 +107,7 @@ def test_prometheus_scrapes_with_a_token(server: Server, tmp_path: Path) -> None
     }
     bearer = admin.post("/api/user/tokens", wanted).json()["body"]["token"]
     scrape = server.client().get("/api/metrics", headers={"Authorization": f"Bearer {bearer}"})
-    checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=scrape.text, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+    assert checked(scrape.text) == (0, "", "")
     (tmp_path / "token").write_text(bearer)
     configuration = tmp_path / "prometheus.yml"
     configuration.write_text(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from doorward.areas import area
-from doorward.proxy.control.figures import Figures
+from doorward.proxy.control.figures import Figures, WorkerFigures
 
 __all__ = ["CONTENT_TYPE_LATEST", "answers", "commits", "gauge", "gauges", "of_sessions", "text"]
 
@@ -64,15 +66,18 @@ def of_sessions(figures: Figures) -> Iterator[Metric]:
     yield from _of_workers(figures)
 
 
+_WORKERS: Final[tuple[tuple[str, str, Callable[[WorkerFigures], float]], ...]] = (
+    ("doorward_worker_sessions", "Sessions of a worker.", attrgetter("sessions")),
+    ("doorward_worker_memory_bytes", "Memory of a worker.", attrgetter("memory")),
+    ("doorward_worker_recorder_lag_seconds", "By how much the recording of a worker is behind.", lambda one: one.lag / 1000),
+)
+
+
 def _of_workers(figures: Figures) -> Iterator[Metric]:
-    for name, about, member in (
-        ("doorward_worker_sessions", "Sessions of a worker.", "sessions"),
-        ("doorward_worker_memory_bytes", "Memory of a worker.", "memory"),
-        ("doorward_worker_recorder_lag_milliseconds", "By how much the recording of a worker is behind.", "lag"),
-    ):
+    for name, about, value in _WORKERS:
         family = GaugeMetricFamily(name, about, labels=["worker"])
         for worker, one in sorted(figures.workers.items()):
-            family.add_metric([worker], getattr(one, member))
+            family.add_metric([worker], value(one))
         yield family
 
 

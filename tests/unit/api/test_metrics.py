@@ -68,5 +68,5 @@ def test_every_figure() -> None:
         ("doorward_session_events_total", "session_started"): 4,
         ("doorward_worker_sessions", "w1"): 3,
         ("doorward_worker_memory_bytes", "w1"): 1 << 20,
-        ("doorward_worker_recorder_lag_milliseconds", "w1"): 12,
+        ("doorward_worker_recorder_lag_seconds", "w1"): 0.012,
     }
