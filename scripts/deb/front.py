@@ -20,7 +20,7 @@ REACHED: Final = {
     "/run/doorward/host.sock",
     "/run/dbus/system_bus_socket",
     *(f"/run/systemd/journal/{name}" for name in ("dev-log", "socket", "stdout")),
-    *(f"/run/systemd/{name}" for name in ("notify", "private", "io.systemd.ManagedOOM", "userdb/io.systemd.DynamicUser")),
+    *(f"/run/systemd/{name}" for name in ("notify", "private", "io.system.ManagedOOM", "userdb/io.systemd.DynamicUser")),
 }
 """Who listens to it, and judges by himself what it may ask for."""
 
