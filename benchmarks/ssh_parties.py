@@ -1,8 +1,8 @@
 """Others of an SSH connection, in a process of their own, which prints its port.
 
-``python -m benchmarks.ssh_parties KIND PORT [KEY HOSTKEY | USER COUNT]``. ``gateway`` is the SSH engine with an observer that only
-counts; ``tcp`` hands on bytes as a plain Python relay does; ``echo`` is a target that lets everybody in and echoes; ``typists``
-are so many users who type five lines a second each: it prints the port once all have seen one come back.
+``python -m benchmarks.ssh_parties KIND PORT [KEY HOSTKEY | USER COUNT]``. ``gateway`` is the SSH engine with an observer that
+only counts; ``tcp`` hands on bytes as a plain Python relay does; ``echo`` is a target that lets everybody in and echoes;
+``typists`` are so many users who type five lines a second each: it prints the port once all have seen one come back.
 """
 
 from __future__ import annotations
