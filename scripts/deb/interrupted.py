@@ -14,9 +14,10 @@ _SPARE: Final = 20
 _CODE: Final = "78"
 
 
-def serves(machine: Machine) -> bool:
-    """Return whether the server runs, as its command line finds it."""
-    return machine.is_so("systemctl is-active --quiet doorward && doorward get datetime/timezone")
+def serves(machine: Machine, *, password: str = "") -> bool:
+    """Return whether the server runs, as its command line finds it; ``password``: the file with that of admin, after the first."""
+    login = f"--password-file {password}" if password else ""
+    return machine.is_so(f"systemctl is-active --quiet doorward && doorward {login} get datetime/timezone")
 
 
 def version(machine: Machine) -> str:
@@ -65,12 +66,12 @@ mount --bind /mnt/full {_LIB}"""
         machine.run(f"umount --lazy {_LIB} /mnt/full && rmdir /mnt/full")
 
 
-def older(machine: Machine, package: str, newer: str) -> None:
+def older(machine: Machine, package: str, newer: str, password: str) -> None:
     """Install an older release on the state of a newer one: it is refused by name, once, and the newer one takes it again."""
     program = f"{_LIB}/lib/python3*/site-packages/doorward/__init__.py"
     become = f"sed -i 's/^__version__ = .*/__version__ = \"0.99.0\"/' {program} && systemctl restart doorward"
     machine.run(become)
-    until(lambda: serves(machine), "a release of a later minor number")
+    until(lambda: serves(machine, password=password), "a release of a later minor number")
     machine.run(f"apt install --allow-downgrades ./{package}")
     shown = "systemctl show --value --property "
     until(lambda: machine.run(f"{shown} ActiveState doorward") == "failed\n", "the end of the older release")
@@ -79,5 +80,5 @@ def older(machine: Machine, package: str, newer: str) -> None:
     expect("was used by release 0.99.0; this is " in told, "it names both releases")
     expect(machine.run(f"{shown} NRestarts doorward") == "0\n", "and is not tried again")
     machine.run(f"apt install ./{newer} && {become}")
-    until(lambda: serves(machine), "the newer release")
+    until(lambda: serves(machine, password=password), "the newer release")
     expect(True, "the newer one takes it as it was")  # noqa: FBT003 - it is reached

@@ -35,6 +35,7 @@ gpg --batch --quiet --passphrase '' --quick-generate-key holder@example.com futu
 } > encryption.yaml
 doorward set --yes management/exported_configuration_encryption @encryption.yaml
 """
+_NEW_PASSWORD: Final = "new-password"  # noqa: S105 - the name of a file, as the page has it
 _KEPT: Final = "/srv/backup/doorward/config"
 """Where the backups are, of which the guide says how to come to them."""
 
@@ -133,9 +134,9 @@ def maintained(machine: Machine) -> None:
     machine.run(block("data key"))
     running(machine)
     expect("is whole" in machine.run(block("verify")), "also under a new data key")
-    machine.run("printf 'correct-horse-battery-9\\n' > new-password")
+    machine.run(f"printf 'correct-horse-battery-9\\n' > {_NEW_PASSWORD}")
     machine.run(block("password"))
-    line = "doorward --password-file new-password get datetime/timezone"
+    line = f"doorward --password-file {_NEW_PASSWORD} get datetime/timezone"
     expect("America/New_York" in machine.run(line), "a lost password is replaced")
 
 
@@ -147,7 +148,10 @@ def removed(machine: Machine) -> None:
     )
     expect(not machine.is_so("pgrep -f '[d]oorward'"), "and nothing runs")
     machine.run(block("purge"))
-    expect(machine.is_so(f"! test -e {_STATE} && ! grep doorward /etc/passwd"), "purged: no state, no account")
+    expect(
+        machine.is_so(f"! test -e {_STATE} && ! getent passwd doorward && ! getent passwd _doorward-workers"),
+        "purged: no state, no account",
+    )
     expect(not machine.is_so("systemctl cat doorward || systemctl cat doorward-host.socket"), "and no unit")
     machine.run(block("time servers"))
     expect(not machine.is_so("grep -ri doorward /etc/chrony"), "the old time servers are back")
@@ -194,7 +198,7 @@ def live(machine: Machine, package: str, newer: str) -> None:
         taken_over(machine)
         led_astray(machine, newer)
         maintained(machine)
-        older(machine, package, newer)
+        older(machine, package, newer, _NEW_PASSWORD)
         removed(machine)
         recovered(machine, newer)
     except BaseException:
