@@ -15,7 +15,7 @@ _CODE: Final = "78"
 
 
 def serves(machine: Machine, *, password: str = "") -> bool:
-    """Return whether the server runs, as its command line finds it; ``password``: the file with that of admin, after the first."""
+    """Return whether the server runs, as its command line finds it. ``password``: the file with that of admin."""
     login = f"--password-file {password}" if password else ""
     return machine.is_so(f"systemctl is-active --quiet doorward && doorward {login} get datetime/timezone")
 
