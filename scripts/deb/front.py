@@ -38,14 +38,14 @@ Restart=no
 WatchdogSec=0
 ExecStart=
 ExecStart=/usr/lib/doorward/bin/python -I /usr/local/lib/doorward-probe.py
-StandardOutput=truncate:/root/found.json
+StandardOutput=truncate:/var/local/found.json
 END
 before=$(cat /proc/sys/kernel/hostname /etc/timezone)
 systemctl daemon-reload && systemctl restart doorward
 rm {_DROP_IN} && systemctl daemon-reload && systemctl start doorward
 test "$(cat /proc/sys/kernel/hostname /etc/timezone)" = "$before" """
     )
-    found = json.loads(machine.run("cat found.json"))
+    found = json.loads(machine.run("cat /var/local/found.json"))
     expect(set(found["written"]) <= WRITTEN, f"a server that was taken over writes to {', '.join(found['written'])}")
     expect(not found["read"], "reads of what is not everybody's its own files alone")
     expect(set(found["reached"]) <= REACHED, f"talks to {', '.join(found['reached'])}")
