@@ -102,16 +102,13 @@ class Business:
 
     def read(self, _client: Client) -> None:
         """Log in, look at everything, make a token, use and remove it, log out."""
-        client = self.central.server.login()
-        for path in READ:
-            accepted(client.get(path))
-        order = {"name": f"token-{next(self._numbers)}", "expires_days": 1, "rights": "read"}
-        made = accepted(client.post("/api/user/tokens", order)).json()
-        accepted(client.http.get("/api/health_status", headers={"Authorization": f"Bearer {made['body']['token']}"}))
-        accepted(client.delete(f"/api/user/tokens/{made['key']}"))
-        accepted(client.delete("/api/authentication"))
-        client.http.close()
-        self.central.server.clients.remove(client)
+        with logged_in(self.central) as client:
+            for path in READ:
+                accepted(client.get(path))
+            order = {"name": f"token-{next(self._numbers)}", "expires_days": 1, "rights": "read"}
+            made = accepted(client.post("/api/user/tokens", order)).json()
+            accepted(client.http.get("/api/health_status", headers={"Authorization": f"Bearer {made['body']['token']}"}))
+            accepted(client.delete(f"/api/user/tokens/{made['key']}"))
 
     def go_on(self, seconds: float) -> None:
         """Do all of it at the same time, each again and again for a while, and each once at the least."""
@@ -120,13 +117,13 @@ class Business:
 
         def again(what: Callable[[Client], None], member: Member, pause: float) -> None:
             try:
-                client = member.server.login()
-                while not failed:
-                    what(client)
-                    self.done[what.__name__] += 1
-                    if time.monotonic() + pause >= end:
-                        break
-                    time.sleep(pause)
+                with logged_in(member) as client:
+                    while not failed:
+                        what(client)
+                        self.done[what.__name__] += 1
+                        if time.monotonic() + pause >= end:
+                            break
+                        time.sleep(pause)
             except BaseException as error:  # noqa: BLE001 - raised by who waits for it
                 failed.append(error)
 
@@ -162,6 +159,18 @@ class Business:
                 with suppress(FileNotFoundError):
                     look.logs[f"{member.state.name} {log.name}"] = log.stat().st_size // 1000
         return look
+
+
+@contextmanager
+def logged_in(member: Member) -> Iterator[Client]:
+    """Log in for the time of a block, and out again."""
+    client = member.server.login()
+    try:
+        yield client
+        accepted(client.delete("/api/authentication"))
+    finally:
+        client.http.close()
+        member.server.clients.remove(client)
 
 
 def accepted(answer: Any) -> Any:
