@@ -197,6 +197,39 @@ def test_the_end_of_the_login_session_leaves_what_was_typed(server: Server, visi
     expect(page.get_by_text("1 change is not in effect yet")).to_be_visible()
 
 
+def test_another_account_finds_nothing_of_the_one_before(server: Server, visit: Visits) -> None:
+    admin = server.login()
+    admin.post("/api/transaction")
+    secret = admin.post("/api/configuration/passwords", {"plain": PASSWORD}).json()["key"]
+    admin.post("/api/configuration/aaa/local_database/users", {"name": "after", "password": secret})
+    assert admin.commit().status_code == 200
+    page = visit(f"settings/{NTP}")
+    page.get_by_label("Value").first.fill("typed.example.org")
+    page.evaluate(LOG_OUT)
+    expect(page.get_by_text("Your login session has ended")).to_be_visible()
+    page.get_by_label("User name").fill("after")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="after", exact=True)).to_be_visible()
+    expect(page.get_by_label("Value")).to_have_count(0)
+    assert page.url.endswith("/console/")
+
+
+def test_a_login_in_one_tab_counts_in_the_others(visit: Visits) -> None:
+    first = visit("time")
+    other = first.context.new_page()
+    other.goto(f"/console/settings/{NTP}")
+    other.get_by_label("Value").first.fill("other.example.org")
+    first.evaluate(LOG_OUT)
+    expect(first.get_by_text("Your login session has ended")).to_be_visible()
+    expect(other.get_by_text("Your login session has ended")).to_be_visible()
+    first.get_by_label("Password").fill(PASSWORD)
+    first.keyboard.press("Enter")
+    expect(other.get_by_text("Your login session has ended")).to_have_count(0)
+    other.get_by_role("button", name="Stage the change").click()
+    expect(other.get_by_text("1 change is not in effect yet")).to_be_visible()
+
+
 def test_twelve_tabs_share_one_stream(server: Server, visit: Visits) -> None:
     first = visit("time")
     tabs = [first, *(first.context.new_page() for _ in range(11))]

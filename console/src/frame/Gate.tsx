@@ -20,6 +20,8 @@ export function Gate({ children }: { children: ReactNode }) {
   const [isOver, setOver] = useState(false);
   const wasIn = useRef(false);
   const token = user.data?.body.token;
+  const name = user.data?.body.name;
+  const owner = useRef('');
 
   useEffect(() => {
     if (!token) return;
@@ -28,11 +30,20 @@ export function Gate({ children }: { children: ReactNode }) {
     setOver(false);
     listen();
   }, [token]);
+  useEffect(() => {
+    // What is on the page, and what was typed into it, is the account's that was here before.
+    if (name && owner.current && name !== owner.current) location.assign('/console/');
+    else if (name) owner.current = name;
+  }, [name]);
   useEffect(() => whenLoggedOut(() => wasIn.current && setOver(true)), []);
   useEffect(() => {
     if (live.link === 'over' && wasIn.current) setOver(true);
     if (live.link === 'open') setOver(false);
   }, [live.link, live.at]);
+  useEffect(() => {
+    // Somebody has logged in again in another tab: who is it, and what is the token now?
+    if (live.link === 'open' && wasIn.current) void cache.refetchQueries({ queryKey: ['user'] });
+  }, [live.link, cache]);
 
   const setup = useSetup(user.isError && !user.data);
 
