@@ -65,7 +65,8 @@ class Audience(Struct, frozen=True):
 
     def _fits(self, grant: AudienceGrant, row: SessionRow) -> bool:
         of_group = grant.group is None or grant.group in row.gateway_groups
-        return grant.policy_key == row.policy_key and of_group and not (grant.other_user and row.gateway_user == self.user)
+        is_left_out = grant.other_user and _is_same_user(row.gateway_user, self.user)
+        return grant.policy_key == row.policy_key and of_group and not is_left_out
 
     def criterion(self) -> Criterion:
         """Return the criterion of the sessions that the account may see."""
@@ -73,6 +74,11 @@ class Audience(Struct, frozen=True):
             return ALL
         lines = tuple((grant.policy_key, grant.group, grant.other_user) for grant in self.grants if grant.may_audit)
         return VisibleTo(self.user, lines) if lines else NONE
+
+
+def _is_same_user(one: str, other: str) -> bool:
+    """Whether two names are of one user: directories and RADIUS servers don't look at the case of letters."""
+    return one.encode(errors="surrogateescape").lower() == other.encode(errors="surrogateescape").lower()
 
 
 def audience(snapshot: Snapshot, user: str, rights: Rights) -> Audience:

@@ -50,11 +50,12 @@ class PostgresDialect(Dialect):
         """See `Dialect.visible_to`."""
         plain = sorted({storable(key) for key, group, other in visible.lines if group is None and not other})
         narrow = [[storable(key), group and storable(group), other] for key, group, other in visible.lines if group or other]
+        is_own = f"{self.whatever_the_case('gateway_user')} = {self.whatever_the_case('?::text')}"
         return Condition(
             "(policy_key = ANY (?::text[])"
             " OR EXISTS (SELECT 1 FROM jsonb_array_elements(?::jsonb) AS line WHERE policy_key = line ->> 0"
             " AND (line ->> 1 IS NULL OR strpos(groups, chr(31) || (line ->> 1) || chr(31)) > 0)"
-            " AND NOT ((line ->> 2)::boolean AND gateway_user = ?)))",
+            f" AND NOT ((line ->> 2)::boolean AND {is_own})))",
             (plain, json.dumps(narrow), visible.user),
         )
 

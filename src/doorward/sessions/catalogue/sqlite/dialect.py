@@ -54,7 +54,7 @@ class SqliteDialect(Dialect):
             "(policy_key IN (SELECT value FROM json_each(?))"
             " OR EXISTS (SELECT 1 FROM json_each(?) WHERE policy_key = value ->> 0"
             " AND (value ->> 1 IS NULL OR instr(groups, char(31) || (value ->> 1) || char(31)))"
-            " AND NOT (value ->> 2 AND gateway_user = ? COLLATE BINARY)))",
+            f" AND NOT (value ->> 2 AND gateway_user = {self.whatever_the_case('?')})))",
             (plain, narrow, visible.user),
         )
 
