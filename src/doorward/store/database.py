@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from doorward.store import log
 from doorward.store.format import bring_up
 from doorward.store.port import StoreDamagedError
+from doorward.store.refused import is_written_over, may_be_whole
 from doorward.store.tally import Tally
 
 _T = TypeVar("_T")
@@ -32,12 +33,6 @@ UNDECIDED = "the next write that the disk takes, or else the next start, decides
 
 class UndecidedError(sqlite3.OperationalError):
     """The disk did not confirm a transaction that it may hold as a whole, nor did it take what would write over it."""
-
-
-def _may_be_whole(error: BaseException) -> bool:
-    """Whether a transaction that failed may be in the log up to its end: the disk took all of it, and refused to sync it."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF == sqlite3.SQLITE_IOERR and code != sqlite3.SQLITE_IOERR_WRITE
 
 
 def is_full(error: BaseException) -> bool:
@@ -105,7 +100,7 @@ class Database:
                         self._tally.undone()
                     if self._writer.in_transaction:
                         self._writer.execute("ROLLBACK")
-                    if _may_be_whole(error) and not self._overwritten():
+                    if may_be_whole(error) and not is_written_over(self._writer):
                         raise UndecidedError(f"{error}; {UNDECIDED}") from error
                     raise
                 if self._tally is not None:
@@ -114,18 +109,6 @@ class Database:
         except sqlite3.Error as error:
             self._refused(error)
             raise
-
-    def _overwritten(self) -> bool:
-        """Write over what is in the log of a transaction that was undone; whether that is on the disk.
-
-        SQLite leaves it there for the next transaction to write over, and takes it for one that was committed where a start comes
-        first. What is written is the first page, as it is.
-        """
-        try:
-            self._writer.execute("PRAGMA user_version = 0")
-        except sqlite3.Error:
-            return False
-        return True
 
     def _refused(self, error: Exception) -> None:
         for tell in self.failed:

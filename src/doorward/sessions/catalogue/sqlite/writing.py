@@ -7,11 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import structlog
+
 from doorward.sessions.catalogue.engine import DatabaseError
 from doorward.sessions.catalogue.rows import IndexLine
 from doorward.sessions.catalogue.statements import Statements
 from doorward.sessions.catalogue.text import ids_of, indexed_text, packed, unpacked
+from doorward.store.refused import is_written_over, may_be_whole
 from doorward.store.tally import Tally
+
+log = structlog.get_logger()
 
 _MERGED_PAGES: Final = 500
 _OF_THE_DISK: Final = frozenset(
@@ -80,10 +85,15 @@ class SqliteTransactions:
 
     def commit(self) -> None:
         """See `engine.WriteTransactions.commit`."""
-        with _told():
+        try:
             if self._tally is not None:
                 self._tally.settle()
             self.connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.undo()
+            if may_be_whole(error) and not is_written_over(self.connection):
+                log.error("the disk did not confirm what was written about sessions; the next write it takes decides")
+            raise DatabaseError(str(error)) from error
         if self._tally is not None:
             self._tally.committed()
 
