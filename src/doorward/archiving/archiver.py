@@ -12,7 +12,7 @@ import structlog
 
 from doorward.archiving.bucket import Bucket, open_bucket
 from doorward.archiving.cleaning import LocalCopies
-from doorward.archiving.fetching import FetchedTrails
+from doorward.archiving.fetching import LOST, FetchedTrails
 from doorward.archiving.notices import Activity, ArchiveNotices
 from doorward.archiving.policies import UsedPolicy, used_policies
 from doorward.archiving.schedule import StartTimes
@@ -75,7 +75,7 @@ class Archiver(Area):
         self._copies = LocalCopies(catalogue, trails, self._sender, node.id)
         self._times = StartTimes(store)
         self._notices = ArchiveNotices(notifications.events, notifications.mails.post, lambda: self._snapshot)
-        self.fetched = FetchedTrails(node, self._lost, self._stop, node.state / "trails-fetched")
+        self.fetched = FetchedTrails(node, self._not_fetched, self._stop, node.state / "trails-fetched")
         trails.archived = self.fetched
         self._activity: dict[str, Activity] = {}
         self._policies: dict[str, Trouble] = {}
@@ -249,8 +249,8 @@ class Archiver(Area):
         self._of(used).failures.setdefault(code, message)
         self._notices.failed(used, code, message)
 
-    def _lost(self, row: SessionRow, code: str, message: str) -> None:
-        self._notices.changed(row.key, code, message)
+    def _not_fetched(self, row: SessionRow, failure: BackupError) -> None:
+        self._notices.not_fetched(row.key, failure.code, failure.message, is_lost=failure.code in LOST)
 
     # Copies here
 

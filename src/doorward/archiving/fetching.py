@@ -43,8 +43,14 @@ _MAX_LINE: Final = 16
 _LASTING: Final = frozenset({"no_such_path", "verify_failed", "policy_changed"})
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Told = Callable[[SessionRow, str, str], None]
-"""Told of an archived trail that is gone or changed: the session, a code, a message."""
+LOST: Final = frozenset({"no_such_path", "verify_failed"})
+"""Codes of failures by which a recording is lost; others say nothing of this one alone."""
+_ALERT_SECONDS: Final = 86_400.0
+"""After so long it is told again what lasts."""
+_MAX_ALERTED: Final = 1000
+
+Told = Callable[[SessionRow, BackupError], None]
+"""Told of a failure that does not pass by itself."""
 
 
 class FetchedTrails(ArchivedTrails):
@@ -55,6 +61,8 @@ class FetchedTrails(ArchivedTrails):
         self._line: dict[str, Future[None]] = {}
         self._places = threading.Semaphore(_AT_ONCE)
         self._lock = threading.Lock()
+        self._alerted: dict[tuple[str, str], float] = {}
+        """When it was told last (``time.monotonic``): by session or bucket, and code."""
 
     @override
     def open(self, row: SessionRow) -> IO[bytes]:
@@ -72,6 +80,10 @@ class FetchedTrails(ArchivedTrails):
             raise TrailUnavailableError("fetching", "The trail is on its way from the archive; ask again.") from None
         except BackupError as error:
             raise TrailUnavailableError(error.code, error.message, is_lasting=error.code in _LASTING) from None
+
+    @override
+    def is_known(self, archive: TrailArchive) -> bool:
+        return policy_of(self._node.pipeline.running.snapshot, archive) is not None
 
     @override
     def forget(self, key: str) -> None:
@@ -109,14 +121,31 @@ class FetchedTrails(ArchivedTrails):
                 self._fetch(archive, path)
         except BackupError as error:
             log.warning("a trail could not be fetched", session=row.key, code=error.code, message=error.message)
-            if error.code in _LASTING:
-                self._told(row, error.code, error.message)
+            self._alert(row, archive, error)
             self._over(path, coming, error)
         except Exception:
             log.exception("a trail could not be fetched", session=row.key)
             self._over(path, coming, BackupError("store_error", "An internal error occurred; the log has the details."))
         else:
+            with self._lock:
+                for known in [known for known in self._alerted if known[0] in {row.key, archive.target}]:
+                    del self._alerted[known]
             self._over(path, coming, None)
+
+    def _alert(self, row: SessionRow, archive: TrailArchive, error: BackupError) -> None:
+        """Tell of what does not pass by itself, once a day while it lasts, however often somebody asks."""
+        is_lost = error.code in LOST
+        if (error.transient and not is_lost) or self._stop.is_set():
+            return
+        about, now = (row.key if is_lost else archive.target, error.code), time.monotonic()
+        with self._lock:
+            last = self._alerted.pop(about, None)
+            is_told = last is None or now - last >= _ALERT_SECONDS
+            self._alerted[about] = now if last is None or is_told else last
+            while len(self._alerted) > _MAX_ALERTED:
+                del self._alerted[next(iter(self._alerted))]
+        if is_told:
+            self._told(row, error)
 
     def _over(self, path: Path, coming: Future[None], error: BackupError | None) -> None:
         with self._lock:

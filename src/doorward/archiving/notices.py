@@ -49,10 +49,10 @@ class ArchiveNotices:
             code=code, message=message, policy=used.policy.name, target=used.label,
         )  # fmt: skip
 
-    def changed(self, session: str, code: str, message: str) -> None:
-        """Raise the alert of a trail in the archive that is not as it was sent, or gone."""
-        path = f"/api/audit/sessions/{session}"
-        self._events.raise_("archive_failed", f"A recording in the archive is lost: {code}.", path, code=code, message=message)
+    def not_fetched(self, session: str, code: str, message: str, *, is_lost: bool) -> None:
+        """Raise the alert of a trail in the archive that is not as it was sent, or gone, or that nobody gets at any more."""
+        path, what = f"/api/audit/sessions/{session}", "is lost" if is_lost else "can't be fetched"
+        self._events.raise_("archive_failed", f"A recording in the archive {what}: {code}.", path, code=code, message=message)
 
     def summary(self, used: UsedPolicy, activity: Activity, waiting: int, now: float) -> None:
         """Send the mail of a start time, if the policy wants one and there is something to tell. ``now``: Unix time."""

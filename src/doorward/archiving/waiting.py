@@ -29,6 +29,8 @@ class ArchiveMark:
     after: int = 0
     connections: tuple[str, ...] = ()
     id: str = "archive"
+    is_shared: bool = False
+    """Whether the ids are those of a catalogue that nodes share: in the other sort they say nothing."""
 
 
 @dataclass
@@ -45,8 +47,11 @@ class WaitingTrails:
 
     def __post_init__(self) -> None:
         self._kept = Records(self.store, "archive_mark", ArchiveMark)
+        self._is_shared = self.catalogue.node is not None
         self._saved = self._kept.get(ArchiveMark().id) or ArchiveMark()
         self._after, self._connections = self._saved.after, frozenset(self._saved.connections)
+        if self._saved.is_shared != self._is_shared:
+            self._after = 0
         self._running: dict[int, Unarchived] = {}
 
     def look(self, connections: Collection[str], now: int) -> None:
@@ -91,8 +96,9 @@ class WaitingTrails:
 
     def _save(self) -> None:
         first = min((*self.ended, *self._running), default=self._after + 1)
-        mark = ArchiveMark(min(self._after, first - 1), tuple(sorted(self._connections)))
+        mark = ArchiveMark(min(self._after, first - 1), tuple(sorted(self._connections)), is_shared=self._is_shared)
         saved = self._saved
-        if mark.connections != saved.connections or not saved.after <= mark.after < saved.after + _SAVED_EVERY:
+        is_other = (mark.connections, mark.is_shared) != (saved.connections, saved.is_shared)
+        if is_other or not saved.after <= mark.after < saved.after + _SAVED_EVERY:
             self._kept.put(mark)
             self._saved = mark

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.archiving.archiver import LATER_SECONDS, LOOK_SECONDS
+from doorward.archiving.waiting import ArchiveMark
 from doorward.backup.runs import PAUSES
 from doorward.sessions.retention import SessionRetention
 from tests.support.recorded import BEGAN, key_of
@@ -70,6 +71,21 @@ def test_another_catalogue_is_looked_through_from_its_beginning(site: ArchivingS
     site.put(4)
     site.turn()
     assert site.row(4).is_archived
+
+
+def test_a_catalogue_of_another_sort_is_looked_through_from_its_beginning(
+    site: ArchivingSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        site.put(number)
+    site.bucket.failing["send"] = "name_exists"
+    site.turn()
+    site.archiver._waiting._kept.put(ArchiveMark(2, (site.connection,)))
+    monkeypatch.setattr(type(site.catalogue), "node", site.node)  # its ids are those of other sessions
+    site.bucket.failing.clear()
+    site.archiver = site.begun()
+    site.turn()
+    assert [site.row(number).is_archived for number in (1, 2, 3)] == [True, True, True]
 
 
 def test_sessions_that_wait_for_the_archive_are_not_deleted(site: ArchivingSite) -> None:

@@ -77,14 +77,31 @@ def test_what_was_changed_or_deleted_there_is_never_shown(gone: ArchivingSite, c
     assert copies(gone) == []
 
 
-@pytest.mark.parametrize("code", ["connect", "auth_failed", "server_busy"])
-def test_a_bucket_that_refuses_can_be_asked_again(gone: ArchivingSite, code: str) -> None:
+@pytest.mark.parametrize("code", ["connect", "server_busy"])
+def test_a_bucket_that_is_away_can_be_asked_again(gone: ArchivingSite, code: str) -> None:
     gone.bucket.failing["connect"] = code
     failure = unavailable(gone)
     assert (failure.code, failure.is_lasting) == (code, False)
     assert gone.told.alerts == []
     gone.bucket.failing.clear()
     gone.trails.open(gone.row(1)).close()
+
+
+@pytest.mark.parametrize("code", ["auth_failed", "permission_denied", "certificate_rejected"])
+def test_a_bucket_that_lets_nobody_in_is_told_once_until_it_does(gone: ArchivingSite, code: str) -> None:
+    told = [(code, f"/api/audit/sessions/{key_of(1)}")]
+    gone.bucket.failing["connect"] = code
+    for _ in range(3):
+        failure = unavailable(gone)
+        assert (failure.code, failure.is_lasting) == (code, False)
+        assert gone.told.alerts == told, "however often somebody asks"
+    gone.bucket.failing.clear()
+    gone.trails.open(gone.row(1)).close()
+    [copy] = copies(gone)
+    copy.unlink()
+    gone.bucket.failing["connect"] = code
+    unavailable(gone)
+    assert gone.told.alerts == told * 2
 
 
 def test_who_waits_long_is_told_to_come_again(gone: ArchivingSite, monkeypatch: pytest.MonkeyPatch) -> None:

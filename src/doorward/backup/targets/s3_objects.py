@@ -110,15 +110,26 @@ class S3Objects:
         return None if found is None else ObjectStatus(*found)
 
     def store(self, doing: str, key: str, content: IO[bytes], size: int, digest: str) -> None:
-        """Write an object from an open file of a size and a SHA-256. Equal content there: done; other: ``name_exists``."""
-        if self.holds(doing, key, size, digest):
-            return
+        """Write an object from an open file of a size and a SHA-256. Equal content there: done; other: ``name_exists``.
+
+        What is there already, of an earlier try or since somebody else was faster, is locked for as long as what is written now.
+        """
         until = self.locked_until()
-        if not self.written(doing, key, content, size, until):
-            if self.holds(doing, key, size, digest):
-                return  # somebody else was faster, with the same
-            raise self._attempt.failed("name_exists", doing, "there was another file of that name")
+        if self.holds(doing, key, size, digest):
+            self._lock_longer(doing, key, until)
+        elif not self.written(doing, key, content, size, until):
+            if not self.holds(doing, key, size, digest):
+                raise self._attempt.failed("name_exists", doing, "there was another file of that name")
+            self._lock_longer(doing, key, until)
         self.check_written(doing, key, size, until)
+
+    def _lock_longer(self, doing: str, key: str, until: datetime | None) -> None:
+        if until is None:
+            return
+        found = self.status(doing, key)
+        if found is None or found.lock != self._lock["mode"] or found.until < until.timestamp() - _SECOND:
+            with self.asking(doing):
+                self._child.call(doing, "lock", key, self._lock["mode"].upper(), _moment(until))
 
     def locked_until(self) -> datetime | None:
         """Return until when an object that is written now is locked; None: not at all."""
@@ -136,7 +147,7 @@ class S3Objects:
         """Write an object, locked until a time; False when its key is taken."""
         lock = {
             "x-amz-object-lock-mode": self._lock["mode"].upper(),
-            "x-amz-object-lock-retain-until-date": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "x-amz-object-lock-retain-until-date": _moment(until),
         } if until is not None else {}  # fmt: skip
         content.seek(0)  # the child reads on from there
         try:
@@ -204,6 +215,10 @@ class S3Objects:
         """Turn trouble with the child, or with files here, into BackupError."""
         with told(self._attempt, doing):
             yield
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def digest_of(content: IO[bytes]) -> str:
