@@ -9,9 +9,8 @@ import pytest
 
 from tests.support.pki import Authority
 from tests.support.server import Client, Server, running
-from tests.system.backup_support import open_directory
 from tests.system.chrony_support import need_chrony
-from tests.system.seaweed_support import Seaweed
+from tests.system.seaweed_support import Seaweed, buckets
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +31,8 @@ def fresh(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator[Seaweed]:
     """An object store with the buckets ``backups`` and ``locked``, which has object lock; tests keep to prefixes of their own."""
-    with open_directory("s3") as directory:
-        server = Seaweed(directory).start()
-        server.bucket("backups")
-        server.bucket("locked", locks=True)
+    with buckets() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,8 @@ import signal
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.support.pki import Authority
 from tests.support.ports import free_port
 from tests.support.server import until
 from tests.support.waiting import PATIENCE
+from tests.system.backup_support import open_directory
 
 ACCOUNT, SECRET = "AKIDOORWARD", "a secret of the / store+"
 READER, READER_SECRET = "AKIDREADER", "may only look at it"
@@ -117,6 +120,19 @@ class Seaweed:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait(PATIENCE)
             self.process = None
+
+
+@contextmanager
+def buckets() -> Iterator[Seaweed]:
+    """Give a store with the buckets ``backups`` and ``locked``, which has object lock."""
+    with open_directory("s3") as directory:
+        server = Seaweed(directory).start()
+        try:
+            server.bucket("backups")
+            server.bucket("locked", locks=True)
+            yield server
+        finally:
+            server.stop()
 
 
 def _identity(name: str, account: str, secret: str, *actions: str) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,21 @@ def served(state: Path, home: Path, **options: Any) -> Iterator[Served]:
             yield found
         finally:
             sshd.stop()
+
+
+def die(gateway: Served) -> None:
+    """End all of a gateway at once, as a machine does."""
+    gateway.server.kill()
+    for process in left_behind(gateway.server.state):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    until(lambda: left_behind(gateway.server.state) == [], what="that nothing is left of it")
+
+
+def revive(gateway: Served) -> None:
+    """Start a gateway again that died."""
+    gateway.server.start()
+    gateway.cli.variables = {**gateway.cli.variables, "DOORWARD_URL": gateway.server.url}
 
 
 def left_behind(state: Path) -> list[int]:

@@ -17,7 +17,7 @@ from typing import IO, Any, Final, Protocol
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
 from doorward.recording.trail_file import TrailFile, TrailPieces
-from doorward.sessions.catalogue.rows import SessionRow
+from doorward.sessions.catalogue.rows import SessionRow, TrailArchive
 
 DIRECTORY: Final = "trails"
 """Name of the directory of trails in the state directory."""
@@ -64,6 +64,9 @@ class ArchivedTrails(Protocol):
     def open(self, row: SessionRow) -> IO[bytes]:
         """Open a copy that is proven to be what was sent. Blocks for some seconds. Raises TrailUnavailableError, OSError."""
 
+    def is_known(self, archive: TrailArchive) -> bool:
+        """Whether the configuration says how to reach an archive."""
+
     def forget(self, key: str) -> None:
         """Remove the copies of a session's trail that are here for a while. Raises OSError."""
 
@@ -78,6 +81,11 @@ class Trails:
     def may_read(self, row: SessionRow) -> bool:
         """Whether the trail of a session can be read here, by what its row says."""
         return not row.recipients or not self._keys().keys().isdisjoint(row.recipients)
+
+    def is_archive_known(self, row: SessionRow) -> bool:
+        """Whether the trail of a session, of whatever node, is in an archive that this node can ask."""
+        archive = row.archive if row.is_archived else None
+        return archive is not None and self.archived is not None and self.archived.is_known(archive)
 
     def open(self, row: SessionRow) -> IO[bytes]:
         """Open the trail of a session, wherever it is. Raises TrailMissingError, TrailUnavailableError, OSError."""

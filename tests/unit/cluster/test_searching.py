@@ -19,7 +19,7 @@ from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.searching import NodeSearch, SessionAnswers
 from doorward.membership import nodes
 from doorward.sessions.audience import Audience, AudienceGrant
-from doorward.sessions.catalogue.rows import Facts, SessionRow
+from doorward.sessions.catalogue.rows import Facts, SessionRow, TrailArchive
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.central.answering import LocalSessions
 from doorward.sessions.central.port import NodeAwayError, NodeRefusedError
@@ -167,6 +167,9 @@ def test_a_trail_that_the_archive_does_not_give_is_told(answers: tuple[Node, Ses
     class Archived:
         def open(self, _row: SessionRow) -> IO[bytes]:
             raise TrailUnavailableError("fetching", "It is on its way.")
+
+        def is_known(self, _archive: TrailArchive) -> bool:
+            raise AssertionError
 
         def forget(self, _key: str) -> None:
             raise AssertionError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -92,10 +92,7 @@ class AuditService:
         seen = self.audience(request)
         with self.catalogue.looking() as look:
             found = look.one(key, seen.criterion())
-        if found is None:
-            return self._elsewhere(request, key, seen)
-        is_asked_there = self._is_of_another(found) and found.row.node in self.nodes.all()
-        return replace(found, holder=found.row.node) if is_asked_there else found
+        return self._elsewhere(request, key, seen) if found is None else found
 
     @property
     def told_here(self) -> Criterion:
@@ -108,11 +105,18 @@ class AuditService:
         """Whether another node that shares the catalogue has recorded a session."""
         return self.catalogue.node not in {None, found.row.node}
 
-    def check_trail_here(self, request: Request, found: Found) -> None:
-        """Raise 409 where the trail lies on another node, which this one can't ask for it."""
-        if not found.holder and self._is_of_another(found):
-            message = f"The trail lies on the node {found.row.node}, which recorded it; ask there."
-            raise errors.conflict(message, code="on_another_node", node=found.row.node, resource=request.href)
+    def trail_holder(self, request: Request, found: Found) -> str:
+        """Return the node that is to be asked for the trail of a session; "": it can be had here.
+
+        What is in an archive that this node knows is had from there, whoever recorded it, and whether that one lives. Raises 409
+        where the trail lies on another node, which this one can't ask for it.
+        """
+        if found.holder or not self._is_of_another(found) or self.trails.is_archive_known(found.row):
+            return found.holder
+        if found.row.node in self.nodes.all():
+            return found.row.node
+        message = f"The trail lies on the node {found.row.node}, which recorded it; ask there."
+        raise errors.conflict(message, code="on_another_node", node=found.row.node, resource=request.href)
 
     def _elsewhere(self, request: Request, key: str, seen: Audience) -> Found:
         others = self.nodes.all()
@@ -159,23 +163,27 @@ class AuditService:
         """Ask the node that has a session about it. Blocks. Raises what ``refusals`` turn into answers."""
         if not found.holder:
             return LocalSessions(self.catalogue, self.trails).answer(self.audience(request), question)
-        return self.nodes.ask(found.holder, self.audience(request), question)
+        return self.ask_node(request, found.holder, question)
+
+    def ask_node(self, request: Request, node: str, question: SearchQuestion[_T]) -> _T:
+        """Ask another node, within what the caller may see now. Blocks. Raises as ``ask``."""
+        return self.nodes.ask(node, self.audience(request), question)
 
     @contextmanager
     def reading(self, request: Request, found: Found) -> Iterator[TrailReader]:
         """Give a reader of the trail of a session, for the time of a block. Raises as `Trails.reading`, and 503."""
-        self.check_trail_here(request, found)
-        if not found.holder:
+        holder = self.trail_holder(request, found)
+        if not holder:
             with self.trails.reading(found.row) as reader:
                 yield reader
             return
-        size = self.ask(request, found, TrailSizeQuestion(key=found.row.key))
+        size = self.ask_node(request, holder, TrailSizeQuestion(key=found.row.key))
 
         def read(begin: int, count: int) -> bytes:
             parts = []
             for at in range(begin, begin + count, MAX_PIECE):
                 part = min(MAX_PIECE, begin + count - at)
-                parts.append(self.ask(request, found, TrailPieceQuestion(key=found.row.key, offset=at, size=part)))
+                parts.append(self.ask_node(request, holder, TrailPieceQuestion(key=found.row.key, offset=at, size=part)))
                 if len(parts[-1]) != part:
                     raise TrailDamagedError("the trail became shorter while it was read")
             return b"".join(parts)

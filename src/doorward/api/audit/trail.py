@@ -52,7 +52,7 @@ class OfTrail(Audited):
     def found(self, request: Request) -> Found:
         """Return the session. Blocks. Raises 404, 409."""
         found = self.service.find(request, self.key)
-        self.service.check_trail_here(request, found)
+        self.service.trail_holder(request, found)
         return found
 
     async def note(self, request: Request, found: Found, what: str) -> None:
@@ -61,9 +61,9 @@ class OfTrail(Audited):
             login, now = request.member, int(time.time() * 1000)
             download = DownloadRow(at=now, user=login.name, address=request.address, what=what)
             with refusals(request):
-                if found.holder:
+                if holder := self.service.trail_holder(request, found):
                     note = DownloadNote(key=self.key, download=download)
-                    await self.service.look(request, self.service.ask, request, found, note)
+                    await self.service.look(request, self.service.ask_node, request, holder, note)
                 else:
                     await self.service.catalogue.downloaded(self.key, download)
         self.check(request, found)
@@ -152,8 +152,8 @@ class AuditTrail(OfTrail):
 
     def _opened(self, request: Request, found: Found) -> tuple[IO[bytes], int]:
         """Open the trail, here or on the node that has it; return its size as well. Blocks."""
-        if found.holder:
-            file: IO[bytes] = RemoteTrail(partial(self.service.ask, request, found), found.row.key)
+        if holder := self.service.trail_holder(request, found):
+            file: IO[bytes] = RemoteTrail(partial(self.service.ask_node, request, holder), found.row.key)
             return file, file.seek(0, os.SEEK_END)
         file = self.service.trails.open(found.row)
         return file, os.fstat(file.fileno()).st_size

@@ -191,7 +191,14 @@ class KeptSessions:
 
     async def downloaded(self, key: str, download: DownloadRow) -> None:
         """See `port.SessionCatalogue.downloaded`."""
-        await self._durably(lambda statements: statements.add_download(self._find(statements, key)[0], download))
+
+        def work(statements: Statements) -> None:
+            number = statements.id_of(key)  # of whatever node: who had a recording was here
+            if number is None:
+                raise UnknownSessionError(key)
+            statements.add_download(number, download)
+
+        await self._durably(work)
 
     # What retention tells
 

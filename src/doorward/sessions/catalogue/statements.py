@@ -63,6 +63,11 @@ class Statements(ABC):
         found = self.connection.execute(f"{sql} AND {self.own.sql}", (key, *self.own.values)).fetchone()
         return None if found is None else (found[0], decode_row(found[1]), bool(found[2]))
 
+    def id_of(self, key: str) -> int | None:
+        """Return the id of a session of any node."""
+        found = self.connection.execute("SELECT id FROM sessions WHERE key = ?", (key,)).fetchone()
+        return None if found is None else int(found[0])
+
     def delete(self, ids: Sequence[int]) -> list[str]:
         """Delete sessions with everything that is known of them; return the paths of their trails, noted as doomed."""
         paths = []
