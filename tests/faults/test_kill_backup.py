@@ -30,7 +30,7 @@ class Victim:
 
     def __init__(self, directory: Path, kept: Storage) -> None:
         self.trap = directory / "trap"
-        environment = {"BACKUP_TRAP": str(self.trap), "HASTY": "doorward.backup.runner.MISSED_SECONDS=0.1"}
+        environment = {"NAMED_TRAP": str(self.trap), "HASTY": "doorward.backup.runner.MISSED_SECONDS=0.1"}
         self.server = Server(directory / "state", launcher=LAUNCHER, environment=environment).start()
         self.site = Site(self.server, kept)
         self.site.set_up(encrypted=False)
