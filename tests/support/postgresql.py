@@ -67,9 +67,9 @@ class Cluster:
         given = " ".join(f"-c {one}" for one in options)
         self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "300", "-l", str(self.directory / "log"), "-o", given, "start")
 
-    def stop(self) -> None:
-        """Stop it, as a machine that loses its power would."""
-        self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "300", "-m", "immediate", "stop")
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it, as a machine that loses its power would, or with ``fast`` in order."""
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "300", "-m", mode, "stop")
 
     def address(self, database: str) -> CatalogueAddress:
         """Return where a database is."""
