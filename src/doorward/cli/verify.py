@@ -12,9 +12,10 @@ from doorward.host.machine import Machine, MachineKind
 from doorward.host.resources import Job, Listener
 from doorward.host.sandbox import sandbox
 from doorward.host.system import system
+from doorward.sessions.catalogue.address import CatalogueAddress
 from doorward.sessions.catalogue.sqlite.checking import check_catalogue
 from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE
-from doorward.sessions.trail_checks import check_trails
+from doorward.sessions.trail_checks import check_trails, missing_trails
 from doorward.sessions.trails import DIRECTORY, Trails
 from doorward.store.anchor import MAX_TEXT, HistoryKey, HistoryKeyError, anchors_in
 from doorward.store.lock import StateInUseError, check_state
@@ -25,10 +26,13 @@ from doorward.store.vault import Vault, VaultError
 from doorward.transaction.startup import node_id, read_running, whole_tree
 
 
-def findings(state: Path, machine: MachineKind, anchors: Path | None = None) -> list[str]:
+def findings(
+    state: Path, machine: MachineKind, anchors: Path | None = None, catalogue: CatalogueAddress | None = None
+) -> list[str]:
     """Return what is wrong with the history, with what is sealed and with the host, a sentence each.
 
-    ``anchors`` is a file with signed heads of the history: it has to go on from each of them.
+    ``anchors`` is a file with signed heads of the history: it has to go on from each of them. ``catalogue``: where sessions of
+    the node are kept as well.
     """
     database = state / "doorward.db"
     if not database.exists():
@@ -48,7 +52,13 @@ def findings(state: Path, machine: MachineKind, anchors: Path | None = None) -> 
             [*store.check(), *_anchored(store, anchors)]
             or store.check_records()
             or [*_sealed(store, vault)]
-            or [*store.check_tally(), *_keys(state, store), *_sessions(state, store), *_effect(store, state, machine)]
+            or [
+                *store.check_tally(),
+                *_keys(state, store),
+                *_sessions(state, store),
+                *_shared(state, store, catalogue),
+                *_effect(store, state, machine),
+            ]
         )
     except (HostError, StoreDamagedError) as error:
         return [str(error)]
@@ -104,6 +114,15 @@ def _sessions(state: Path, store: Store) -> Iterator[str]:
         key = HistoryKey.read(state)
         yield from check_catalogue(state / FILE, key.derived(PURPOSE) if key else None)
         yield from check_trails(state / FILE, Trails(state / DIRECTORY), node_id(store))
+
+
+def _shared(state: Path, store: Store, address: CatalogueAddress | None) -> Iterator[str]:
+    """Yield which rows of this node in PostgreSQL are not what was written, and which trails are gone."""
+    if address is not None:
+        from doorward.sessions.catalogue.postgresql.checking import check_shared
+
+        node = node_id(store)
+        yield from check_shared(address, node, lambda connection: missing_trails(connection, Trails(state / DIRECTORY), node))
 
 
 def _effect(store: Store, state: Path, machine: MachineKind) -> Iterator[str]:

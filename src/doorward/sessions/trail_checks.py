@@ -10,34 +10,29 @@ from pathlib import Path
 
 import msgspec
 
-from doorward.sessions.catalogue.columns import decode_row
+from doorward.sessions.catalogue.checking import ended_rows
+from doorward.sessions.catalogue.connection import DatabaseConnection
 from doorward.sessions.catalogue.rows import SessionRow
 from doorward.sessions.trails import TrailMissingError, Trails
 
-_AT_ONCE = 500
-
 
 def check_trails(path: Path, trails: Trails, node: str) -> Iterator[str]:
-    """Yield which trails that a node recorded are gone, or shorter than what was recorded; those in an archive are not looked at.
-
-    What is in a trail is for ``doorward trail verify``.
-    """
+    """Yield what `missing_trails` finds by the file of a node."""
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             connection.execute("PRAGMA busy_timeout = 5000")
-            number = 0
-            while rows := connection.execute(_ENDED, (number, node, _AT_ONCE)).fetchall():
-                number = rows[-1][0]
-                for _, body in rows:
-                    yield from _trail(trails, decode_row(body))
+            yield from missing_trails(connection, trails, node)
     except (sqlite3.Error, msgspec.DecodeError) as error:
         yield f"{path} can't be read: {error}."
 
 
-_ENDED = """
-SELECT sessions.id, body FROM sessions JOIN bodies USING (id)
-WHERE sessions.id > ? AND node = ? AND ended IS NOT NULL ORDER BY sessions.id LIMIT ?
-"""
+def missing_trails(connection: DatabaseConnection, trails: Trails, node: str) -> Iterator[str]:
+    """Yield which trails that a node recorded are gone, or shorter than what was recorded; those in an archive are not looked at.
+
+    What is in a trail is for ``doorward trail verify``. Raises msgspec.DecodeError where a row is damaged.
+    """
+    for row in ended_rows(connection, node):
+        yield from _trail(trails, row)
 
 
 def _trail(trails: Trails, row: SessionRow) -> Iterator[str]:

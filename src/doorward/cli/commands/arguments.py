@@ -41,6 +41,25 @@ StateOption = Annotated[
         readable=False,
     ),
 ]
+CatalogueOption = Annotated[
+    str | None,
+    typer.Option(
+        "--catalogue",
+        help="postgresql://USER@HOST/DATABASE: sessions are catalogued there, with those of other nodes; TLS unless it is this"
+        " host. Default: a file of the state directory.",
+        envvar="DOORWARD_CATALOGUE",
+        show_default=False,
+    ),
+]
+CataloguePasswordOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalogue-password-file",
+        help="File with the password for --catalogue. Default: the systemd credential catalogue-password.",
+        envvar="DOORWARD_CATALOGUE_PASSWORD_FILE",
+        show_default=False,
+    ),
+]
 HostOption = Annotated[
     HostMode, typer.Option("--host", help="sandbox: a directory and real daemons as children; system: this machine.")
 ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from doorward.cli.commands.arguments import HostOption, StateOption
+from doorward.cli.commands.arguments import CatalogueOption, CataloguePasswordOption, HostOption, StateOption
 from doorward.cli.commands.passwd import NewPassword, new_password
 from doorward.cli.failures import CommandError
 from doorward.cli.options import command
 from doorward.cli.state import HostMode, origin, state_directory
+
+if TYPE_CHECKING:
+    from doorward.sessions.catalogue.address import CatalogueAddress
 
 
 @command
@@ -22,11 +25,13 @@ def verify(
         Path | None,
         typer.Option(help="File with signed heads kept elsewhere: the history must go on from them.", show_default=False),
     ] = None,
+    catalogue: CatalogueOption = None,
+    catalogue_password_file: CataloguePasswordOption = None,
 ) -> None:
     """Check the hash chain of the history, and the host against the running revision.
 
     With --anchor also that nothing was cut off or put back: the file is an answer of /api/revisions/head, a manifest of a
-    backup, or lines that a syslog receiver kept.
+    backup, or lines that a syslog receiver kept. With --catalogue also the sessions of this node there.
     """
     from doorward.cli.verify import findings
 
@@ -34,12 +39,57 @@ def verify(
         from doorward.cli.splitting import give_up_root
 
         give_up_root(state_directory(state, host), serves=False)
-    found = findings(state_directory(state, host), host.value, anchor)
+    found = findings(state_directory(state, host), host.value, anchor, _address(catalogue, catalogue_password_file))
     for finding in found:
         typer.echo(f"{origin(state)}{finding}")
     if found:
         raise typer.Exit(1)
     typer.echo("The history is whole and the host is as the running revision says.")
+
+
+def _address(text: str | None, password_file: Path | None) -> CatalogueAddress | None:
+    """Return where sessions are catalogued, if that is given. Raises CommandError."""
+    if text is None:
+        return None
+    from doorward.sessions.catalogue.address import AddressError, parsed
+
+    try:
+        return parsed(text, password_file)
+    except AddressError as why:
+        raise CommandError(f"{why}.") from None
+
+
+@command
+def move_sessions(
+    state: StateOption = None,
+    host: HostOption = HostMode.sandbox,
+    catalogue: CatalogueOption = None,
+    catalogue_password_file: CataloguePasswordOption = None,
+) -> None:
+    """Move the sessions of a state directory into PostgreSQL. Its server must not run; sessions may go on.
+
+    Rows, events and text are moved, some sessions at a time; recordings stay where they are. After a kill, or where the database
+    went away, the same command goes on. At the end the file is kept under another name.
+    """
+    from doorward.cli.moving import NotMovedError, moved
+
+    address = _address(catalogue, catalogue_password_file)
+    if address is None:
+        raise CommandError("Say where to: --catalogue postgresql://USER@HOST/DATABASE.")
+    directory = state_directory(state, host)
+    if host is HostMode.system and (directory / "doorward.db").exists():
+        from doorward.cli.splitting import give_up_root
+
+        give_up_root(directory, serves=False)
+    try:
+        done = moved(directory, address, lambda number: typer.echo(f"{number} sessions", err=True) if not number % 1000 else None)
+    except NotMovedError as why:
+        raise CommandError(f"The sessions were not moved: {origin(state)}{why}") from None
+    if done.kept is None:
+        typer.echo("There is nothing to move.")
+        return
+    there = f" {done.moved.present} were there already." if done.moved.present else ""
+    typer.echo(f"{done.moved.sessions} sessions were moved.{there} The file is now {done.kept}.")
 
 
 def rotate_key(state: StateOption = None, host: HostOption = HostMode.sandbox) -> None:

@@ -6,13 +6,12 @@ import os
 import sys
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from doorward.cli import lean
-from doorward.cli.commands.arguments import HostOption, StateOption
+from doorward.cli.commands.arguments import CatalogueOption, CataloguePasswordOption, HostOption, StateOption
 from doorward.cli.state import HostMode, origin, state_directory
 
 _LISTEN = {HostMode.sandbox: "127.0.0.1:8443", HostMode.system: "0.0.0.0:443"}
@@ -56,23 +55,8 @@ def serve(  # noqa: PLR0913, PLR0917 - the options of a command
             show_default=False,
         ),
     ] = None,
-    catalogue: Annotated[
-        str | None,
-        typer.Option(
-            help="postgresql://USER@HOST/DATABASE: catalogue sessions there, with other nodes; TLS unless it is this host."
-            " Default: a file of the state directory.",
-            envvar="DOORWARD_CATALOGUE",
-            show_default=False,
-        ),
-    ] = None,
-    catalogue_password_file: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with the password for --catalogue. Default: the systemd credential catalogue-password.",
-            envvar="DOORWARD_CATALOGUE_PASSWORD_FILE",
-            show_default=False,
-        ),
-    ] = None,
+    catalogue: CatalogueOption = None,
+    catalogue_password_file: CataloguePasswordOption = None,
 ) -> None:
     """Run the appliance until SIGTERM.
 

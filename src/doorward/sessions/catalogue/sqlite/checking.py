@@ -1,4 +1,4 @@
-"""Whether the rows of sessions are what was written: for ``doorward verify``, beside a server or without one."""
+"""Whether the file of sessions is what was written: for ``doorward verify``, beside a server or without one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import msgspec
-
-from doorward.sessions.catalogue.columns import columns_of, decode_row, sum_of
+from doorward.sessions.catalogue.checking import damaged_rows
 from doorward.sessions.catalogue.sqlite.tables import CHECKED, COUNTED, TALLIED
 from doorward.store.tally import check
-
-_AT_ONCE = 500
-_DAMAGED = "The row of the session {} is damaged."
 
 
 def check_catalogue(path: Path, key: bytes | None = None) -> Iterator[str]:
@@ -33,7 +28,6 @@ def check_catalogue(path: Path, key: bytes | None = None) -> Iterator[str]:
                 return
             yield from _rows(connection)
             if key is not None and connection.execute(TALLIED).fetchone():
-                connection.row_factory = None
                 yield from check(connection, COUNTED, key, follows_key=True)
     except sqlite3.Error as error:
         yield f"{path} can't be read: {error}."
@@ -42,25 +36,7 @@ def check_catalogue(path: Path, key: bytes | None = None) -> Iterator[str]:
 def _rows(connection: sqlite3.Connection) -> Iterator[str]:
     if not connection.execute(CHECKED).fetchone():
         return
-    number, strays = 0, "SELECT count(*) FROM bodies WHERE id NOT IN (SELECT id FROM sessions)"
+    strays = "SELECT count(*) FROM bodies WHERE id NOT IN (SELECT id FROM sessions)"
     if found := connection.execute(strays).fetchone()[0]:
         yield f"The catalogue holds bodies of {found} sessions that are not there."
-    connection.row_factory = sqlite3.Row
-    sql = """
-        SELECT sessions.*, bodies.body AS whole, bodies.checksum AS checksum FROM sessions LEFT JOIN bodies USING (id)
-        WHERE sessions.id > ? ORDER BY sessions.id LIMIT ?
-        """
-    while rows := connection.execute(sql, (number, _AT_ONCE)).fetchall():
-        number = rows[-1]["id"]
-        for row in rows:
-            if row["whole"] is None or sum_of(row["id"], row["whole"]) != row["checksum"]:
-                yield _DAMAGED.format(row["key"])
-                continue
-            try:
-                expected = columns_of(decode_row(row["whole"]))
-            except (msgspec.DecodeError, ValueError):
-                yield _DAMAGED.format(row["key"])
-                continue
-            wrong = sorted(name for name, value in expected.items() if row[name] != value)
-            if wrong:
-                yield f"What is searched of the session {row['key']} is not what is kept of it: {', '.join(wrong)}."
+    yield from damaged_rows(connection)
