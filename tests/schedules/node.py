@@ -20,7 +20,6 @@ from doorward.api.request import Request
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.keys import NodeKey
 from doorward.cluster.links import Links
-from doorward.cluster.revisions import travelling
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.local_services import cluster as interface
 from doorward.events.events import Events
@@ -45,6 +44,7 @@ from doorward.tree.times import SystemClock
 from tests.support.accounts import login_of
 from tests.support.areas import follow
 from tests.support.fake_host import FakeHost
+from tests.support.travelling import travelling
 from tests.unit.transaction.rig import ADMIN_PASSWORD, ROOT, TREE, CheapPasswords, Probes
 
 _T = TypeVar("_T")
@@ -242,7 +242,7 @@ class Node:
     def _digests(self) -> tuple[int, str, str]:
         running = self.pipeline.running
         if self._content[0] != running.number:
-            rows = [(*place, document.stored.decode()) for place, document in travelling(TREE, running.snapshot)]
+            rows = travelling(TREE, running.snapshot)
             everything = [
                 (place.path, position, place.key, document.stored.decode())
                 for place, position, document in documents(running.snapshot)

@@ -53,8 +53,9 @@ from doorward.events.support_bundles import Bundles
 from doorward.host.ntp_probe import Prober
 from doorward.proxy.control.figures import Figures
 from doorward.sessions.audience import audience
-from doorward.sessions.catalogue.port import LiveSessions, SessionCatalogue
+from doorward.sessions.catalogue.port import SessionCatalogue
 from doorward.sessions.host_keys import TrustedHostKeys
+from doorward.sessions.live import LiveSessions
 from doorward.sessions.trails import Trails
 from doorward.transaction.commits import CommitService
 

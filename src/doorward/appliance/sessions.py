@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,10 +11,9 @@ from doorward.areas.area import Area, Issue, Metric
 from doorward.sessions.catalogue.address import CatalogueAddress
 from doorward.sessions.catalogue.criteria import ALL, Compared
 from doorward.sessions.catalogue.fields import FIELDS
-from doorward.sessions.catalogue.port import LiveSessions, SessionCatalogue
+from doorward.sessions.catalogue.port import SessionCatalogue
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE
-from doorward.sessions.live import NoLiveSessions
 from doorward.sessions.retention import SessionRetention
 from doorward.sessions.trails import DIRECTORY, Keys, Trails, no_keys
 from doorward.store.anchor import HistoryKey
@@ -43,7 +42,6 @@ class SessionParts(Area):
     catalogue: SessionCatalogue
     trails: Trails
     retention: SessionRetention
-    live: LiveSessions = field(default_factory=NoLiveSessions)
 
     @classmethod
     def at(

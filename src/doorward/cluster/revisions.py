@@ -164,15 +164,6 @@ class Reader:
         return known[2:]
 
 
-def travelling(tree: Tree, snapshot: Snapshot) -> Iterator[tuple[Place, Document]]:
-    """Yield the documents of scope ``cluster`` in the order of the tree, then the write-once objects that they own."""
-    owned: dict[Place, None] = {}
-    for place, document in documents(tree, snapshot):
-        yield place, document
-        owned |= dict.fromkeys(_owned(tree, document))
-    yield from _present(snapshot, owned)
-
-
 def documents(tree: Tree, snapshot: Snapshot) -> Iterator[tuple[Place, Document]]:
     """Yield the documents of scope ``cluster``."""
     for endpoint in _travelling(tree):

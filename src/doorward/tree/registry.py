@@ -182,10 +182,13 @@ def _endpoint(module: ModuleType, path: str, parent: Endpoint | None) -> Endpoin
     if not isinstance(node, Node):
         raise TypeError(f"{module.__name__}.NODE is no node")
     endpoint = _hung(node, path, inspect.getdoc(module) or "", parent)
-    for name in sorted(info.name for info in pkgutil.iter_modules(getattr(module, "__path__", ()))):
-        child = importlib.import_module(f"{module.__name__}.{name}")
+    for info in pkgutil.iter_modules(getattr(module, "__path__", ())):
+        child = importlib.import_module(f"{module.__name__}.{info.name}")
         if hasattr(child, "NODE"):
-            endpoint.children[name] = _endpoint(child, f"{path}/{name}", endpoint)
+            if info.name in endpoint.children:
+                raise TypeError(f"{module.__name__} lists {info.name}, which is a module as well")
+            endpoint.children[info.name] = _endpoint(child, f"{path}/{info.name}", endpoint)
+    endpoint.children = dict(sorted(endpoint.children.items()))
     return endpoint
 
 

@@ -11,10 +11,11 @@ import pytest
 from doorward.cluster import revisions
 from doorward.cluster.apply_revision import NotAppliedError, check
 from doorward.cluster.ledger import Ledger
-from doorward.cluster.revisions import Envelope, Header, RevisionContent, header, travelling
+from doorward.cluster.revisions import Envelope, Header, RevisionContent, header
 from doorward.membership import nodes
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
+from tests.support.travelling import travelling
 from tests.unit.cluster.pairs import Node, PairedCentral
 from tests.unit.transaction.rig import GROUPS, ROOT, SERVERS, USERS, ZONE, ip
 
@@ -67,7 +68,7 @@ def test_a_commit_reads_what_it_changed_and_finds_what_reading_everything_finds(
         found = central.central.ledger.newest
         assert found is not None
         running = central.rig.pipeline.running.snapshot
-        every = [(*place, document.stored.decode()) for place, document in travelling(central.rig.tree, running)]
+        every = travelling(central.rig.tree, running)
         assert found.content.tree == every
         assert set(found.content.secrets) == {key for path, key, _ in every if path.endswith("/passwords")}
         return paths.count(ROOT + USERS)

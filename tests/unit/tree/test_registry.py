@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NODES = "from doorward.tree.nodes import Branch, Collection, ListSingleton, Singleton, WriteOnce\n"
 MODULES = {
     "__init__": '"""The root."""\nNODE = Branch(privilege="/special/basic")\n',
-    "b/__init__": "NODE = Branch()\n",
+    "b/__init__": "NODE = Branch(children={'m': Singleton(default=3, title='A line.')})\n",
     "b/z": "NODE = Singleton(default=1, render=lambda snapshot: [])\n",
     "b/_x": "NODE = Collection(default={'-1': {'name': 'one'}, '-2': {'name': 'two'}})\n",
     "b/Y": "NODE = ListSingleton(default=lambda machine: [machine])\n",
@@ -57,17 +57,25 @@ def test_a_folder_is_a_branch_and_a_module_an_endpoint(tree: Tree) -> None:
         "/b/hidden": Singleton,
         "/b/inner": Branch,
         "/b/inner/leaf": Singleton,
+        "/b/m": Singleton,
         "/b/z": Singleton,
         "/c": Singleton,
     }
 
 
 def test_children_stand_in_byte_order_of_their_names(tree: Tree) -> None:
-    assert list(tree[f"{ROOT}/b"].children) == ["Y", "_x", "hidden", "inner", "z"]
+    assert list(tree[f"{ROOT}/b"].children) == ["Y", "_x", "hidden", "inner", "m", "z"]
+
+
+def test_what_is_a_module_can_not_be_listed_by_its_branch_as_well(tree: Tree) -> None:
+    branch = importlib.import_module("hanging_tree")
+    branch.NODE = Branch(children={"a": Singleton(default=1)})  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="hanging_tree lists a, which is a module as well"):
+        discover(branch)
 
 
 def test_the_listed_children_leave_out_what_is_only_reachable(tree: Tree) -> None:
-    assert [child.key for child in tree[f"{ROOT}/b"].listed] == ["Y", "_x", "inner", "z"]
+    assert [child.key for child in tree[f"{ROOT}/b"].listed] == ["Y", "_x", "inner", "m", "z"]
     assert tree.find(["b", "hidden"]) == (tree[f"{ROOT}/b/hidden"], "")
 
 
@@ -154,6 +162,7 @@ def test_the_defaults_of_all_endpoints_make_the_first_configuration(tree: Tree) 
         f"{ROOT}/b/Y": ["here"],
         f"{ROOT}/b/hidden": 2,
         f"{ROOT}/b/inner/leaf": None,
+        f"{ROOT}/b/m": 3,
         f"{ROOT}/b/z": 1,
         f"{ROOT}/c": {"x": 1},
     }

@@ -22,7 +22,7 @@ from doorward.recording.trail_file import TrailPieces
 from doorward.sessions.audience import Audience, audience
 from doorward.sessions.catalogue.criteria import ALL, Compared, Criterion, Without, any_of
 from doorward.sessions.catalogue.fields import FIELDS
-from doorward.sessions.catalogue.port import CatalogueUnavailableError, LiveSessions, SessionCatalogue
+from doorward.sessions.catalogue.port import CatalogueUnavailableError, SessionCatalogue
 from doorward.sessions.catalogue.query import QueryRefusedError
 from doorward.sessions.catalogue.results import Found, TooManyBinsError, TooSlowError
 from doorward.sessions.catalogue.snapshots import SnapshotQuotaError, Snapshots
@@ -37,6 +37,7 @@ from doorward.sessions.central.questions import (
     TrailSizeQuestion,
 )
 from doorward.sessions.central.untrusted import BadAnswerError, session_of
+from doorward.sessions.live import LiveSessions
 from doorward.sessions.trails import EncryptedTrailError, TrailMissingError, Trails, TrailUnavailableError
 from doorward.tree.snapshot import Snapshot
 

@@ -10,8 +10,8 @@ from typing import Final
 from msgspec import Struct
 
 from doorward.recording.replay import moments
-from doorward.sessions.catalogue.port import NotLiveError, ShownEvent
 from doorward.sessions.catalogue.rows import SessionRow
+from doorward.sessions.live import NotLiveError, ShownEvent
 from doorward.sessions.trails import Trails
 
 PIECE: Final = 1 << 16

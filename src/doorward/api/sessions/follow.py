@@ -22,8 +22,8 @@ from doorward.api.request import Request, Response, StreamedBody
 from doorward.api.resources import Operation
 from doorward.api.sessions.earlier import Earlier
 from doorward.recording.format import TrailDamagedError
-from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, ShownEvent
 from doorward.sessions.catalogue.results import Found
+from doorward.sessions.live import FollowingFullError, NotLiveError, ShownEvent
 from doorward.sessions.trails import TrailMissingError
 
 CHECK_SECONDS: Final = 2.0

@@ -16,8 +16,8 @@ from doorward.api.request import Request, Response
 from doorward.api.resources import ITEMS, Operation, Resource, answer_schema, envelope, meta
 from doorward.api.sessions.follow import LiveScreen
 from doorward.configuration.passwords import printable
-from doorward.sessions.catalogue.port import LiveSession, NotLiveError
 from doorward.sessions.catalogue.rows import SessionRow
+from doorward.sessions.live import LiveSession, NotLiveError
 from doorward.tree.models import Body
 
 MAX_REASON: Final = 500
@@ -128,7 +128,7 @@ class OneLive(Audited):
         locking, warnings = await sent(request, _LOCKING)
         await self._acting(request)
         try:
-            await self.service.live.lock(self._key, locking.locked, request.member.name)
+            await self.service.live.lock(self._key, locked=locking.locked)
         except NotLiveError:
             raise errors.not_found(request.href, self._key) from None
         one, row = await self._found(request)

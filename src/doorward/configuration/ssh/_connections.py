@@ -6,12 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from doorward.configuration import policies
 from doorward.configuration._inert import NOT_YET, NotYet, only
 from doorward.configuration._openssh import AuthorityKey
 from doorward.configuration.aaa.acls import GroupName
 from doorward.configuration.policies import (
-    aa_plugin_instances,
-    analytics,
     archive_cleanup_policies,
     audit_policies,
     backup_policies,
@@ -219,8 +218,8 @@ def _later(node: Any) -> Any:
 class ConnectionPolicies(Body):
     """The policies of a connection."""
 
-    aa_plugin: _later(aa_plugin_instances.NODE) = Field(None, description="Null in this release.")  # type: ignore[valid-type]
-    analytics_policy: _later(analytics.NODE) = Field(None, description="Null in this release.")  # type: ignore[valid-type]
+    aa_plugin: _later(policies.NODE.children["aa_plugin_instances"]) = Field(None, description="Null in this release.")  # type: ignore[valid-type]
+    analytics_policy: _later(policies.NODE.children["analytics"]) = Field(None, description="Null in this release.")  # type: ignore[valid-type]
     archive_cleanup_policy: (
         Annotated[Reference[archive_cleanup_policies.ArchivePolicy], RefersTo(archive_cleanup_policies.NODE)] | None
     ) = Field(None, description="Key of the archive policy: where recordings go, and how long they stay; null: they stay.")

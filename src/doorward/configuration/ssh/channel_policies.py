@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from doorward.configuration import policies
 from doorward.configuration._inert import only
-from doorward.configuration.policies import content_policies, time_policies
+from doorward.configuration.policies import time_policies
 from doorward.configuration.ssh._coverage import covers
 from doorward.tree.expressions import ExpressionError, check_expression
 from doorward.tree.fields import Domain, Name, Network, Port, bad_format, same_network, text
@@ -115,9 +116,9 @@ class Actions(Body):
     """What happens with a channel that is opened."""
 
     audit: bool = Field(default=True, description="Whether its content is recorded; else who, when and what kind.")
-    content_policy: Annotated[Annotated[Reference[Any], RefersTo(content_policies.NODE)] | None, _NO_CONTENT] = Field(
-        None, description="Null: content policies come with a later release.", json_schema_extra={"const": None}
-    )
+    content_policy: Annotated[
+        Annotated[Reference[Any], RefersTo(policies.NODE.children["content_policies"])] | None, _NO_CONTENT
+    ] = Field(None, description="Null: content policies come with a later release.", json_schema_extra={"const": None})
     four_eyes: Annotated[bool, _NO_APPROVAL] = Field(
         default=False, description="False: a second person comes with a later release.", json_schema_extra={"const": False}
     )

@@ -96,7 +96,7 @@ class HelperServer:
         except OSError:  # of a shortage
             time.sleep(0.1)
             return
-        connection.setblocking(True)  # noqa: FBT003
+        connection.setblocking(True)  # noqa: FBT003 - the standard library's signature
         if not self._take(connection):
             connection.close()
 

@@ -12,7 +12,7 @@ from doorward.proxy import messages
 from doorward.proxy.control.rows import moment
 from doorward.proxy.control.session import MisbehaviourError, Session, WorkerProxy
 from doorward.proxy.control.sessions import Sessions
-from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, ShownEvent
+from doorward.sessions.live import FollowingFullError, LiveSession, NotLiveError, ShownEvent
 from doorward.tree.plaintext import plain
 
 MAX_VIEWERS = 20
@@ -52,7 +52,7 @@ def _cost(shown: ShownEvent) -> int:
 
 
 class Live:
-    """Implements `catalogue.port.LiveSessions`."""
+    """Implements `sessions.live.LiveSessions`."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -87,9 +87,8 @@ class Live:
         except TimeoutError:
             return
 
-    async def lock(self, key: str, locked: bool, by: str) -> None:  # noqa: FBT001 - the port's signature
+    async def lock(self, key: str, *, locked: bool) -> None:
         """Hold what the client sends, or let it go on. Raises NotLiveError."""
-        del by
         session, worker = self._reachable(key)
         session.is_locked = locked
         if not worker.send(messages.Lock(session=key, locked=locked)):

@@ -1,4 +1,4 @@
-"""What control needs of the catalogue, and what the API needs of control. Small, so that another database can take its place.
+"""What control, the API and retention need of the catalogue. Small, so that another database can take its place.
 
 Whatever comes a second time, because a pipe broke and a worker tells again, changes nothing: rows by key, channels by number,
 events and lines of text by what they are and when. Times never go back within a session.
@@ -7,13 +7,11 @@ events and lines of text by what they are and when. Times never go back within a
 from __future__ import annotations
 
 from array import array
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, Final, Protocol
-
-from msgspec import Struct, field
 
 from doorward.sessions.catalogue.rows import AlertRow, ChannelRow, DownloadRow, EventRow, Facts, IndexLine, SessionEnd, SessionRow
 
@@ -190,60 +188,3 @@ class SessionCatalogue(Catalogue, Protocol):
 
     def close(self) -> None:
         """Write what waits, and close the database. What can't be written is given up."""
-
-
-class LiveSession(Struct, frozen=True):
-    """How a session is doing. ``activity``: ms since 1970 of the last byte; ``watchers``: names of who follows it."""
-
-    key: str
-    channels: int = 0
-    down: int = 0
-    up: int = 0
-    activity: int = 0
-    is_locked: bool = False
-    is_followable: bool = True
-    """False: its trail is encrypted, and the audit policy does not allow to watch."""
-    watchers: tuple[str, ...] = field(default=())
-
-
-class ShownEvent(Struct, frozen=True):
-    """Something a viewer sees: an event of an asciicast. ``at``: ms since the session began.
-
-    ``code``: ``o`` output, ``r`` size (``80x24``), ``m`` marker, ``x`` end. The first of a channel is ``r``, then ``o`` with a
-    drawing of the screen as it is.
-    """
-
-    channel: int
-    at: int
-    code: str
-    data: bytes
-
-
-class NotLiveError(Exception):
-    """There is no such session, or none any more."""
-
-
-class FollowingFullError(Exception):
-    """So many watch already that there is no room for another."""
-
-
-class LiveSessions(Protocol):
-    """The sessions that run. In the event loop of the API. Rights are the caller's to check."""
-
-    def all(self) -> Sequence[LiveSession]:
-        """Return those that run, the oldest first."""
-
-    def find(self, key: str) -> LiveSession | None:
-        """Return one that runs."""
-
-    async def end(self, key: str, reason: str, by: str) -> None:
-        """End a session, within a second; the user is told the reason. Raises NotLiveError."""
-
-    async def lock(self, key: str, locked: bool, by: str) -> None:  # noqa: FBT001
-        """Hold what the client sends, or let it go on. Raises NotLiveError."""
-
-    def follow(self, key: str, channel: int | None, who: str) -> AsyncIterator[ShownEvent]:
-        """Yield what is shown from now on, of one channel or all; ends with the session. Closing the iterator stops watching.
-
-        Raises NotLiveError or FollowingFullError at its first step. A viewer that is too slow is dropped: it ends early.
-        """

@@ -210,7 +210,7 @@ class Modelled(Node):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Branch(Node):
-    """Fixed children and nothing else: the modules beside its own, or ``children`` by name, where each takes but a line."""
+    """Fixed children and nothing else: the modules beside its own, and ``children`` by name, where each takes but a line."""
 
     kind = "branch"
     shows_items = True
@@ -227,7 +227,7 @@ N = TypeVar("N", bound=Node)
 
 
 def later(kind: type[N], **declared: Any) -> N:
-    """Declare an endpoint that this release does not honour yet. A branch of nothing else lists them in one module.
+    """Declare an endpoint that this release does not honour yet; its branch lists it (``children``).
 
     It answers its inert default, takes that same body back and refuses everything else (protocol, section 9.7).
     """

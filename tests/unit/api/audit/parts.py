@@ -11,8 +11,8 @@ from typing import Any
 from doorward.access.rights import Rights
 from doorward.api.audit.service import AuditService
 from doorward.api.request import Request
-from doorward.sessions.catalogue.port import FollowingFullError, LiveSession, NotLiveError, ShownEvent
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.live import FollowingFullError, LiveSession, NotLiveError, ShownEvent
 from doorward.sessions.trails import Trails
 from doorward.tree.snapshot import Snapshot
 
@@ -45,10 +45,10 @@ class FakeLive:
         self.asked.append(("end", key, reason, by))
         del self.sessions[key]
 
-    async def lock(self, key: str, locked: bool, by: str) -> None:
+    async def lock(self, key: str, *, locked: bool) -> None:
         if key not in self.sessions:
             raise NotLiveError(key)
-        self.asked.append(("lock", key, str(locked), by))
+        self.asked.append(("lock", key, str(locked)))
         one = self.sessions[key]
         self.sessions[key] = LiveSession(key, one.channels, one.down, one.up, one.activity, is_locked=locked)
 

@@ -20,8 +20,8 @@ from doorward.api.sessions import follow
 from doorward.api.sessions.follow import LiveScreen
 from doorward.api.sessions.live import LiveCollection, OneLive
 from doorward.recording.records import Record, RecordKind, encode_json
-from doorward.sessions.catalogue.port import LiveSession, NotLiveError, ShownEvent
 from doorward.sessions.catalogue.results import ItemRange
+from doorward.sessions.live import LiveSession, NotLiveError, ShownEvent
 from tests.support.recorded import key_of, row, tell, trail
 from tests.unit.api.audit.parts import ADMIN, NOBODY, SEARCH, FakeLive, request, service
 from tests.unit.sessions.test_audience import line, snapshot
@@ -93,7 +93,7 @@ def test_rights(site: Site, rights: Rights, sees: int, acts: int) -> None:
 def test_it_is_locked_and_goes_on(site: Site) -> None:
     assert site.do(LIVE, method="PUT", body=b'{"locked":true}')["body"]["locked"] is True
     assert site.do(LIVE, method="PUT", body=b'{"locked":false}')["body"]["locked"] is False
-    assert site.live.asked == [("lock", KEY, "True", "admin"), ("lock", KEY, "False", "admin")]
+    assert site.live.asked == [("lock", KEY, "True"), ("lock", KEY, "False")]
     refused(site, 400, LIVE, method="PUT", body=b'{"locked":"yes"}')
     refused(site, 400, LIVE, method="PUT", body=b"{}")
 

@@ -11,7 +11,7 @@ from doorward.proxy import messages
 from doorward.proxy.control.adoption import recorded_until
 from doorward.recording.format import NO_FLAGS, Stream, beginning, frame_head
 from doorward.recording.journal import SEGMENTS
-from doorward.sessions.catalogue.port import FollowingFullError, NotLiveError, ShownEvent
+from doorward.sessions.live import FollowingFullError, NotLiveError, ShownEvent
 from doorward.sessions.rules import Relayed
 from tests.unit.proxy.control.site import MemoryCatalogue, Site, configured, connected, ended, eventually, play
 
@@ -85,7 +85,7 @@ def test_a_session_is_ended_and_locked_by_an_administrator(rig: Rig) -> None:
     async def scenario(site: Site) -> None:
         worker, key = await site.session()
         live = site.control.live
-        await live.lock(key, True, "admin")
+        await live.lock(key, locked=True)
         assert (await worker.receive(messages.Lock)).locked
         found = live.find(key)
         assert found is not None

@@ -1,5 +1,0 @@
-"""Analytics of recorded sessions."""
-
-from doorward.tree.nodes import Singleton, later
-
-NODE = later(Singleton, default={"enabled": False}, scope="node")

@@ -1,5 +1,0 @@
-"""SNMP."""
-
-from doorward.tree.nodes import Branch
-
-NODE = Branch()

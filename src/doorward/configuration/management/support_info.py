@@ -1,5 +1,0 @@
-"""Where users find support."""
-
-from doorward.tree.nodes import Singleton, later
-
-NODE = later(Singleton, default={"support_link": None})
