@@ -143,6 +143,15 @@ class Tree:
                 return index
         return endpoint, ""
 
+    def within(self, href: str) -> tuple[list[str], str | None] | None:
+        """Return the paths of the endpoints at and below a resource, and for an object its key; None: there is no such place."""
+        path = self.aliases[href].path if href in self.aliases else href.rstrip("/")
+        if path in self.endpoints:
+            return [one for one in self.endpoints if one == path or one.startswith(f"{path}/")], None
+        above, _, key = path.rpartition("/")
+        holder = self.endpoints.get(above)
+        return ([above], key) if holder is not None and holder.holds_objects else None
+
     def load(self, place: Place, value: object) -> Document:
         """Return the document of a stored body at a place."""
         node = self.endpoints[place.path].node

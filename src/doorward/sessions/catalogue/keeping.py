@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
-from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -18,6 +16,7 @@ from msgspec import UNSET
 from doorward.sessions.catalogue import text
 from doorward.sessions.catalogue.engine import Engine
 from doorward.sessions.catalogue.looking import Look
+from doorward.sessions.catalogue.numbering import SessionNumbers
 from doorward.sessions.catalogue.port import READ_SECONDS, CatalogueUnavailableError
 from doorward.sessions.catalogue.rows import (
     INDEXED,
@@ -36,8 +35,6 @@ from doorward.sessions.catalogue.writer import Work, Writer
 
 log = structlog.get_logger()
 
-NUMBERS_AHEAD: Final = 64
-"""Numbers of a policy that are set aside at a time: a sync for so many sessions, and as many may be left out by a crash."""
 EVENT_KINDS: Final = frozenset({"command", "title"})
 """Kinds of lines that are events as well."""
 _CLOSED_KEPT: Final = 256
@@ -60,11 +57,7 @@ class KeptSessions:
         self._known: dict[str, tuple[int, SessionRow, bool]] = {}
         """Rows that are open, and some others: id, row, whether a recovery closed it. Belongs to the writing thread."""
         self.writer = Writer(engine.writing, self._known.clear, pulse)
-        self._numbers: dict[str, tuple[int, int]] = {}
-        """Of each policy the last number given away, and the last that is set aside."""
-        self._setting: dict[str, Future[tuple[int, int]]] = {}
-        """Of each policy what sets more of them aside."""
-        self._numbering = threading.Lock()
+        self._numbers = SessionNumbers(self.writer)
 
     @property
     def node(self) -> str | None:
@@ -94,23 +87,7 @@ class KeptSessions:
 
     async def number(self, policy_key: str) -> int:
         """See `port.Catalogue.number`."""
-        while True:
-            with self._numbering:
-                last, ahead = self._numbers.get(policy_key, (0, 0))
-                if last < ahead:
-                    self._numbers[policy_key] = last + 1, ahead
-                    return last + 1
-                setting = self._setting.get(policy_key)
-                if setting is not None and setting.done():  # what counts is told when it is on the disk
-                    del self._setting[policy_key]
-                    if setting.exception() is None:
-                        self._numbers[policy_key] = setting.result()
-                        continue
-                    setting = None
-                if setting is None:
-                    work = partial(self._set_aside, policy_key)
-                    setting = self._setting[policy_key] = self.writer.durable(work, urgent=True)
-            await asyncio.wrap_future(setting)  # whoever comes meanwhile waits for the same
+        return await self._numbers.take(policy_key)
 
     async def begin(self, row: SessionRow) -> None:
         """See `port.Catalogue.begin`."""
@@ -249,11 +226,6 @@ class KeptSessions:
         self.writer.durable(work).result()
 
     # In the writing thread
-
-    @staticmethod
-    def _set_aside(policy_key: str, statements: Statements) -> tuple[int, int]:
-        after = statements.numbers_ahead(policy_key, NUMBERS_AHEAD)
-        return after - NUMBERS_AHEAD, after
 
     def _find(self, statements: Statements, key: str) -> tuple[int, SessionRow, bool]:
         found = self._known.get(key)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from doorward.sessions.catalogue import text
-from doorward.sessions.catalogue.keeping import NUMBERS_AHEAD, KeptSessions
+from doorward.sessions.catalogue.keeping import KeptSessions
+from doorward.sessions.catalogue.numbering import NUMBERS_AHEAD
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
 from doorward.sessions.catalogue.query import parsed
 from doorward.sessions.catalogue.rows import (

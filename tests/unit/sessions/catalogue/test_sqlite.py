@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from doorward.sessions.catalogue.keeping import NUMBERS_AHEAD
+from doorward.sessions.catalogue.numbering import NUMBERS_AHEAD
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
 from doorward.sessions.catalogue.rows import IndexLine, SessionEnd
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
