@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 
 @contextmanager
@@ -21,9 +22,27 @@ def start() -> Iterator[None]:
     try:
         with missing("rich"):  # which structlog imports for tracebacks that would show local variables
             import structlog  # noqa: F401 - it is to be there
+        with replaced("importlib.metadata", entry_points=None):  # for the plugins that pydantic does not load
+            import pydantic.plugin._loader  # noqa: F401 - as above
+        with replaced("uvicorn.main", main=None, run=None, Server=None):  # its command line, with another Click
+            import uvicorn  # noqa: F401 - as above
         yield
     finally:
         gc.enable()
+
+
+@contextmanager
+def replaced(name: str, **members: object) -> Iterator[None]:
+    """Let an import find a module with these members alone, unless it was imported before."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = ModuleType(name)
+    vars(sys.modules[name]).update(members)
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextmanager

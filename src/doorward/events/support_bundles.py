@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +159,8 @@ class Bundles:
             part.unlink(missing_ok=True)
 
     def _contents(self, rights: Rights) -> dict[str, Callable[[], Any]]:
+        from importlib.metadata import distributions
+
         pipeline = self._pipeline
         running, store = pipeline.running, pipeline.store
         history = _HISTORY if rights.may_read(CHANGELOG, "") else 0

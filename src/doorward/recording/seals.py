@@ -16,7 +16,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 from msgspec import Struct
 
 from doorward.recording.keys import OPENSSL_SECONDS, in_files
@@ -55,6 +54,8 @@ SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 def signed(frame: int, chain: bytes, at: str, certificate: x509.Certificate, key: SigningKey) -> Seal:
     """Sign everything up to a frame; ``chain`` is the value after it."""
+    from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
+
     bare = Seal(frame, chain.hex(), at, b"")
     builder = PKCS7SignatureBuilder().set_data(bare.claim).add_signer(certificate, key, hashes.SHA256())
     options = [PKCS7Options.DetachedSignature, PKCS7Options.Binary, PKCS7Options.NoCerts, PKCS7Options.NoCapabilities]

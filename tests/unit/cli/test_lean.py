@@ -14,17 +14,20 @@ from doorward.cli import lean
 NEVER = {
     "asyncssh",
     "attr",
+    "click",
     "doorward.api.backup.restores",
     "doorward.cli.commands.get",
     "doorward.cli.edits",
     "gnupg",
     "httpx2",
+    "importlib.metadata",
     "luqum",
     "prometheus_client",
     "pygments",
     "pyrad",
     "rich",
     "smbprotocol",
+    "uvicorn.main",
     "yaml",
 }
 """What takes time and memory, and serves terminals, or those who ask for it."""
@@ -56,6 +59,22 @@ def test_garbage_is_looked_for_again_after_a_start_that_failed() -> None:
     with pytest.raises(ZeroDivisionError):
         fails()
     assert gc.isenabled()
+
+
+def test_what_is_replaced_for_one_import_is_itself_for_the_next() -> None:
+    def found() -> object:
+        import colorsys
+
+        return colorsys.rgb_to_hsv
+
+    found()
+    del sys.modules["colorsys"]
+    with lean.replaced("colorsys", rgb_to_hsv=None):
+        assert found() is None
+    assert found() is not None
+    original = found()
+    with lean.replaced("colorsys", rgb_to_hsv=None):
+        assert found() is original
 
 
 def test_what_is_missing_for_one_import_is_there_for_the_next() -> None:

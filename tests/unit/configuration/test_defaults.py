@@ -42,7 +42,9 @@ def test_the_default_is_canonical(endpoint: Endpoint, key: str) -> None:
     assert document is not None
     declared = endpoint.node.default[key] if isinstance(endpoint.node, Collection) else endpoint.node.default  # type: ignore[attr-defined]
     assert document.stored == encode(declared(Machine()) if callable(declared) else declared)
-    assert endpoint.node.load(document.value) == document
+    validated = endpoint.node.document(endpoint.node.parse(document.value))
+    assert encode(document.value) == validated.stored
+    assert (document.shown, document.references, document.name) == (validated.shown, validated.references, validated.name)
 
 
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])

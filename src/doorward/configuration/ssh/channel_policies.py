@@ -272,6 +272,7 @@ NODE: Collection[ChannelPolicy] = Collection(
     model=ChannelPolicy,
     default={SHELL_ONLY: _built_in("shell-only", "session-shell"), ALL: _built_in("all", *CHANNELS)},
     fixed=("name", "rules"),
+    refers={"time_policy": time_policies.PATH},
     unique="name",
     advice=(unreachable_rules,),
 )

@@ -13,6 +13,7 @@ from typing_extensions import override
 from doorward.tree.changes import ORDER, same
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes.checks import located, not_supported, refuse, unknown_references
+from doorward.tree.nodes.declared import declared_document
 from doorward.tree.nodes.node import READS, Initial, Node, OpenCandidate, Rule, Warnings, constant
 from doorward.tree.nodes.valued import M, Valued
 from doorward.tree.places import Place
@@ -27,8 +28,8 @@ class Collection(Valued[M]):
     """Objects with keys made by the server.
 
     ``default`` holds the built-in objects by key; they can't be deleted, and ``fixed`` names the members of theirs that
-    can't be changed. ``unique`` is the member that no two objects share (``fold``: without regard to case), ``reserved`` what of
-    it, folded, no write gives to an object.
+    can't be changed; ``refers`` maps members of theirs that are references to the path where these lead. ``unique`` is the member
+    that no two objects share (``fold``: without regard to case), ``reserved`` what of it, folded, no write gives to an object.
     ``ordered``: its order counts, is written by PUT of ``{"@order": [all keys]}``, and is a document of its own at the path.
     ``cascade``: on DELETE of an object references to it in lists elsewhere are removed too, instead of refusing. ``removal``
     yields what forbids a DELETE at the write, besides references.
@@ -41,6 +42,7 @@ class Collection(Valued[M]):
 
     default: Mapping[str, Any] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
+    refers: Mapping[str, str] = field(default_factory=dict)
     unique: str = ""
     fold: bool = False
     reserved: frozenset[str] = frozenset()
@@ -72,11 +74,18 @@ class Collection(Valued[M]):
         return (*order, *objects)
 
     @override
+    def load(self, value: Any) -> Document:
+        """Return the document of a stored object; a built-in one that nobody has changed takes no validator."""
+        if not any(value == body and same(value, body) for body in self.default.values()):
+            return super().load(value)
+        return declared_document(value, self.refers, self._folded(value[self.unique]) if self.unique else None)
+
+    @override
     def name_of(self, model: Any) -> str | None:
-        if not self.unique:
-            return None
-        name = str(getattr(model, self.unique))
-        return name.casefold() if self.fold else name
+        return self._folded(getattr(model, self.unique)) if self.unique else None
+
+    def _folded(self, name: Any) -> str:
+        return str(name).casefold() if self.fold else str(name)
 
     @override
     def forbidden(self, place: Place, old: Document, new: Document) -> list[Problem]:

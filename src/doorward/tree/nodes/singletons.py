@@ -10,7 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 from typing_extensions import override
 
+from doorward.tree.changes import same
 from doorward.tree.nodes.checks import located, not_supported, refuse, unknown_references
+from doorward.tree.nodes.declared import declared_document
 from doorward.tree.nodes.node import READS, Initial, Maker, OpenCandidate, Warnings, constant
 from doorward.tree.nodes.valued import M, Valued
 from doorward.tree.places import Place
@@ -45,6 +47,12 @@ class _OneBody(Valued[M]):
     @override
     def initial(self) -> Iterable[Initial]:
         return (Initial("", 0, self.default if callable(self.default) else constant(self.default)),)
+
+    @override
+    def load(self, value: Any) -> Document:
+        """Return the document of a stored body; the default takes no validator."""
+        is_default = not callable(self.default) and same(value, self.default)
+        return declared_document(value, {}) if is_default else super().load(value)
 
     @override
     def forbidden(self, place: Place, old: Document, new: Document) -> list[Problem]:
