@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from doorward.archiving.policies import UsedPolicy
-from doorward.backup.schedule import JobMemory, dues, upcoming
+from doorward.backup.schedule import dues
 from doorward.configuration.datetime import timezone
 from doorward.host.resources import Job
 from doorward.store.port import Store
@@ -50,12 +50,6 @@ class StartTimes:
         """Note that the copies of a policy were looked through."""
         self._last[used.key] = now
         self._kept.put(PolicyMemory(used.key, now))
-
-    @staticmethod
-    def next_after(used: UsedPolicy, snapshot: Snapshot, now: datetime) -> datetime:
-        """Return when a policy is due next."""
-        found = upcoming(_job(used, snapshot), JobMemory(), now)
-        return datetime.max.replace(tzinfo=UTC) if found is None else found.at
 
 
 def _job(used: UsedPolicy, snapshot: Snapshot) -> Job:

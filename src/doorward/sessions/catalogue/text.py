@@ -34,14 +34,6 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[IndexLine]).decode
 
 
-class Chunk(Struct, frozen=True):
-    """Lines of one channel, in order."""
-
-    id: int
-    channel: int
-    lines: list[IndexLine]
-
-
 def ids_of(session: int) -> tuple[int, int]:
     """Return the first and the last id that chunks of a session can have."""
     return session << SHIFT, session << SHIFT | MAX_CHUNKS

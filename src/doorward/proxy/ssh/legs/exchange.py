@@ -12,15 +12,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from asyncssh import DisconnectError, SSHKey
-from asyncssh.kex import get_kex, get_kex_algs
+from asyncssh.kex import get_kex
 from asyncssh.packet import SSHPacket
 from cryptography.utils import CryptographyDeprecationWarning
 
 from doorward.proxy.ssh.wire.errors import ExchangeError
 from doorward.proxy.ssh.wire.fields import string
-
-EXCHANGES: tuple[str, ...] = tuple(name.decode() for name in get_kex_algs() if not name.startswith(b"gss-"))
-"""The key exchanges that can be chosen, strongest first."""
 
 
 class SigningHostKey(Protocol):

