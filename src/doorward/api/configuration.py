@@ -16,7 +16,7 @@ from doorward.api import errors, past
 from doorward.api.candidates import written_in_turn
 from doorward.api.encoding import TRANSACTION, encoded, with_warnings
 from doorward.api.openapi_nodes import about_node, node_hints, node_operations
-from doorward.api.request import Request, Response
+from doorward.api.request import Request, Response, is_named
 from doorward.api.resources import Operation, Resource
 from doorward.areas.threads import HEAVY
 from doorward.host.ntp_probe import Prober
@@ -152,7 +152,7 @@ class NodeResource(Resource):
             _no_query(request)
             resource = encoded(self._shared.snapshot(request), self.endpoint, self.key)
         headers = {"ETag": resource.etag}
-        if _names(request.headers.get("if-none-match"), resource.etag):
+        if is_named(request.headers.get("if-none-match"), resource.etag):
             return Response(b"", 304, headers)
         return Response(with_warnings(resource, self._shared.logins.remaining(request.member), []), headers=headers)
 
@@ -238,15 +238,8 @@ def check_match(wanted: str | None, snapshot: Snapshot, endpoint: Endpoint, key:
     if wanted is None or isinstance(endpoint.node, WriteOnce):
         return
     present = encoded(snapshot, endpoint, key).etag
-    if not _names(wanted, present):
+    if not is_named(wanted, present):
         raise errors.precondition_failed(present, Place(endpoint.path, key).href)
-
-
-def _names(header: str | None, present: str) -> bool:
-    """Whether an If-Match or If-None-Match field names the entity tag."""
-    if header is None:
-        return False
-    return header.strip() == "*" or present in [tag.strip().removeprefix("W/") for tag in header.split(",")]
 
 
 def _no_query(request: Request) -> None:

@@ -12,7 +12,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any, Final
 
@@ -78,11 +78,12 @@ def _read() -> dict[str, ConsoleFile]:
 class Front:
     """The console, and behind it the application, which gets everything else.
 
-    The files are read when somebody first asks for one.
+    The files are read when somebody first asks for one. ``prepare`` is called in a thread then: it makes ready what a browser
+    asks for next, and takes a while.
     """
 
-    def __init__(self, app: Any) -> None:
-        self._app = app
+    def __init__(self, app: Any, prepare: Callable[[], None]) -> None:
+        self._app, self._prepare = app, prepare
         self._lock = threading.Lock()
         self._files: dict[str, ConsoleFile] = {}
 
@@ -102,6 +103,7 @@ class Front:
         with self._lock:
             if not self._files:
                 self._files = _read()
+                threading.Thread(target=self._prepare, name="console-prepare", daemon=True).start()
             return self._files
 
     @staticmethod

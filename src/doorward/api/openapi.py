@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 from doorward import __version__
 from doorward.api.openapi_parts import ERROR, HEADERS, OF_STATUS, PARAMETERS, TAGS, described, tag_of
 from doorward.api.openapi_schemas import Schemas
-from doorward.api.request import Request, Response
+from doorward.api.request import Request, Response, is_named
 from doorward.api.resources import Operation, Resource
 from doorward.configuration.aaa.acls import OBJECT_TITLES
 from doorward.tree.references import HINTS
@@ -31,7 +32,7 @@ _ABOUT = (
 class OpenApi(Resource):
     """The description of the API."""
 
-    operations = {"GET": Operation("This document.", {"type": "object"})}
+    operations = {"GET": Operation("This document.", {"type": "object"}, headers=("If-None-Match",), sends=("ETag",))}
     listed = False
 
     def __init__(self, root: Resource) -> None:
@@ -152,12 +153,23 @@ class OpenApi(Resource):
     def _packed(self) -> bytes:
         return gzip.compress(self._text, 6, mtime=0)
 
+    @cached_property
+    def _etag(self) -> str:
+        return f'"{hashlib.sha256(self._text).hexdigest()[:32]}"'
+
+    def prepare(self) -> None:
+        """Make the document for whoever asks next. Takes a second the first time."""
+        _ = self._etag, self._packed
+
     async def get(self, request: Request) -> Response:
-        """Answer the document, by gzip to whoever takes that: it is large. To make it takes a moment."""
+        """Answer the document, by gzip to whoever takes that: it is large; and not to those who have it already."""
+        await asyncio.to_thread(self.prepare)
+        headers = {"ETag": self._etag}
+        if is_named(request.headers.get("if-none-match"), self._etag):
+            return Response(b"", 304, headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
-            packed = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-            return Response(await asyncio.to_thread(lambda: self._packed), headers=packed)
-        return Response(await asyncio.to_thread(lambda: self._text))
+            return Response(self._packed, headers={**headers, "Content-Encoding": "gzip", "Content-Type": "application/json"})
+        return Response(self._text, headers=headers)
 
 
 def _named(path: str, schema: Mapping[str, Any]) -> str:

@@ -240,6 +240,13 @@ class Request:
             raise errors.unsupported_media_type(accepted)
 
 
+def is_named(header: str | None, present: str) -> bool:
+    """Whether an If-Match or If-None-Match field names the entity tag."""
+    if header is None:
+        return False
+    return header.strip() == "*" or present in [tag.strip().removeprefix("W/") for tag in header.split(",")]
+
+
 def _joined(segments: tuple[str, ...]) -> str:
     """Return a path; a slash inside a segment, as in a fingerprint, stays escaped."""
     return "/" + "/".join(segment.replace("/", "%2F") for segment in segments)

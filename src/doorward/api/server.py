@@ -8,6 +8,7 @@ import time
 from doorward.api.app import Application, ForUsers, head
 from doorward.api.console import Front
 from doorward.api.errors import ApiError, bad_request, internal
+from doorward.api.openapi import OpenApi
 from doorward.api.request import Response
 from doorward.listening.http.crowds import limit_connections
 from doorward.listening.http.fields import response_head
@@ -24,11 +25,19 @@ def web_services(app: Application, tls: ServerIdentities | None) -> dict[str, Ht
     """Return the services of the web listeners by name. Without ``tls`` they speak plain HTTP: for measurements."""
     errors = Errors(_malformed, lambda: _shown(internal(os.urandom(16).hex())))
     options = HttpOptions(errors=errors, make_room=limit_connections)
+    front = Front(app, lambda: _describe(app))
     return {
-        ADMIN: HttpService(Front(app), HttpOptions(errors=errors, make_room=limit_connections, fast=app), tls),
+        ADMIN: HttpService(front, HttpOptions(errors=errors, make_room=limit_connections, fast=app), tls),
         "redirect": HttpService(redirect, options),
         "user_web": HttpService(ForUsers(app), options, tls),
     }
+
+
+def _describe(app: Application) -> None:
+    """Have the description of the API ready, of which the console makes its pages."""
+    described = app.root.children["api"].children["openapi.json"]
+    if isinstance(described, OpenApi):
+        described.prepare()
 
 
 def _shown(refusal: ApiError) -> bytes:
