@@ -1,14 +1,19 @@
-"""The web console in Chromium: its first load, a review of 500 changes, a list of 10,000 objects, a recording of four hours.
+"""The web console in Chromium: first load, a review of 500 changes, 10,000 objects, a recording of 4 hours, 300 idle consoles.
 
-``python -m benchmarks.console`` prints the figures of docs/performance.md. It needs chromium, and no network.
+``python -m benchmarks.console [PART …]`` prints the figures of docs/performance.md, of all parts if none is named. It needs
+chromium, and no network.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import os
+import ssl
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -22,6 +27,7 @@ from tests.system.browsing import Visits, chromium, go, visits
 HOURS, CHUNK, CHUNKS = 4, 4_096, 16_500
 """Of a recording: 67 MB in four hours."""
 CHANGES, OBJECTS = 500, 10_000
+CONSOLES, IDLE_SECONDS = 300, 30
 USERS = "/api/configuration/aaa/local_database/users"
 
 
@@ -35,29 +41,15 @@ def flood() -> Iterator[Record]:
         yield Record(number * each + 1, RecordKind.OUTPUT, 1, b"".join(lines)[:CHUNK])
 
 
-def users(server: Server, count: int, prefix: str) -> None:
-    """Commit so many accounts."""
+def users(server: Server) -> None:
+    """Commit so many accounts, beside that of the administrator."""
     client = server.login()
-    for begin in range(0, count, 1_000):
-        names = range(begin, min(begin + 1_000, count))
-        changes = [{"method": "POST", "path": USERS, "body": {"name": f"{prefix}{name}"}} for name in names]
+    for begin in range(1, OBJECTS, 1_000):
+        names = range(begin, min(begin + 1_000, OBJECTS))
+        changes = [{"method": "POST", "path": USERS, "body": {"name": f"user{name}"}} for name in names]
         answer = client.post("/api/commits", {"changes": changes})
         if not answer.is_success:
             raise RuntimeError(answer.text)
-
-
-def first_load(visit: Visits) -> int:
-    """Bytes on the wire until somebody can log in."""
-    page = visit.anonymous()
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    received: list[int] = []
-    session.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
-    page.goto("/console/")
-    expect(page.get_by_label("User name")).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    return sum(received)
 
 
 def shown(page: Page, path: str, text: str) -> float:
@@ -68,8 +60,26 @@ def shown(page: Page, path: str, text: str) -> float:
     return time.perf_counter() - began
 
 
-def review(page: Page) -> float:
-    """Seconds until a review of many changes is there."""
+def load(_: Server, visit: Visits) -> None:
+    """What comes over the wire, header fields and all, until somebody can log in."""
+    page = visit.blank()
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    received: dict[str, int] = {}
+    names: dict[str, str] = {}
+    session.on("Network.responseReceived", lambda event: names.update({event["requestId"]: event["response"]["url"]}))
+    session.on("Network.loadingFinished", lambda event: received.update({event["requestId"]: int(event["encodedDataLength"])}))
+    page.goto("/console/")
+    expect(page.get_by_label("User name")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    for request, size in sorted(received.items(), key=lambda item: -item[1]):
+        print(f"    {size / 1000:6.1f} kB  {names.get(request, '?')}")
+    print(f"first load: {sum(received.values()) / 1000:.0f} kB", flush=True)
+
+
+def review(_: Server, visit: Visits) -> None:
+    """How long a review of many changes takes."""
+    page = visit()
     page.evaluate(
         """async ([path, count]) => {
             const me = await (await fetch('/api/user/info')).json();
@@ -80,53 +90,115 @@ def review(page: Page) -> float:
         }""",
         [USERS, CHANGES],
     )
-    return shown(page, "review", "staged0")
+    print(f"review of {CHANGES} changes: {shown(page, 'review', 'staged0'):.2f} s", flush=True)
 
 
-def replay(page: Page) -> tuple[float, list[float], float]:
-    """Seconds until the player is ready, those of some seeks, and MB of its heap."""
+def recorded(server: Server) -> None:
+    """Catalogue a session whose terminal was written to for hours."""
+    catalogue = SqliteCatalogue(server.state / "sessions.db")
+    tell(catalogue, row(1, trail=put_trail(server.state / "trails", key_of(1), trail(flood()))))
+    catalogue.close()
+
+
+def replay(_: Server, visit: Visits) -> None:
+    """How soon a long recording is there, how long seeks in it take, and what the page holds."""
+    page = visit()
     began = time.perf_counter()
     page.goto(f"/console/replay.html?session={key_of(1)}&at=7200")
     page.locator(".ap-term .ap-line").filter(has_text="build of a part").first.wait_for()
     ready = time.perf_counter() - began
-    seeks = []
-    for part in (0.9, 0.1, 0.5, 0.75, 0.25, 0.99, 0.01, 0.6):
-        before = page.locator(".ap-term").inner_text()
-        box = page.locator(".ap-progressbar").bounding_box()
-        if box is None:
-            raise RuntimeError("The player has no progress bar.")
-        began = time.perf_counter()
-        page.mouse.click(box["x"] + part * box["width"], box["y"] + box["height"] / 2)
-        while page.locator(".ap-term").inner_text() == before:
-            page.wait_for_timeout(5)
-        seeks.append(time.perf_counter() - began)
+    seeks = [_seek(page, part) for part in (0.9, 0.1, 0.5, 0.75, 0.25, 0.99, 0.01, 0.6)]
     session = page.context.new_cdp_session(page)
     session.send("HeapProfiler.collectGarbage")
     heap = session.send("Runtime.getHeapUsage")["usedSize"] / 1e6
-    return ready, seeks, heap
+    size, middle, slowest = CHUNK * CHUNKS / 1e6, statistics.median(seeks), max(seeks)
+    print(f"recording of {HOURS} h, {size:.0f} MB: ready {ready:.2f} s, heap {heap:.0f} MB", flush=True)
+    print(f"a seek in it: {middle:.2f} s (slowest of {len(seeks)}: {slowest:.2f} s)", flush=True)
+
+
+def _seek(page: Page, part: float) -> float:
+    """Seconds until another screen is shown after a click into the progress bar."""
+    before = page.locator(".ap-term").inner_text()
+    box = page.locator(".ap-progressbar").bounding_box()
+    if box is None:
+        raise RuntimeError("The player has no progress bar.")
+    began = time.perf_counter()
+    page.mouse.click(box["x"] + part * box["width"], box["y"] + box["height"] / 2)
+    while page.locator(".ap-term").inner_text() == before:
+        page.wait_for_timeout(5)
+    return time.perf_counter() - began
+
+
+def listed(_: Server, visit: Visits) -> None:
+    """How long a list of many objects takes, and how many rows of it are drawn."""
+    page = visit()
+    seconds = shown(page, "settings/aaa/local_database/users", "user42")
+    rows = page.get_by_role("row").count()
+    print(f"list of {OBJECTS} objects: {seconds:.2f} s, {rows} rows drawn at first", flush=True)
+
+
+def idle(server: Server, _: Visits) -> None:
+    """What a server spends on consoles that nobody touches, each with a login of its own."""
+    cookies = [str(server.login().http.cookies["session_id"]) for _ in range(CONSOLES)]
+    context = ssl.create_default_context(cafile=str(server.certificate))
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+
+    async def measured() -> tuple[float, float]:
+        streams = [await _live(server, context, cookie) for cookie in cookies]
+        before, began = _spent(server), time.perf_counter()
+        await asyncio.sleep(IDLE_SECONDS)
+        spent, seconds = _spent(server) - before, time.perf_counter() - began
+        for writer in streams:
+            writer.transport.abort()
+        return spent, seconds
+
+    spent, seconds = asyncio.run(measured())
+    print(f"{CONSOLES} idle consoles: {spent / seconds:.2%} of a core, over {seconds:.0f} s", flush=True)
+
+
+async def _live(server: Server, context: ssl.SSLContext, cookie: str) -> asyncio.StreamWriter:
+    """Open the stream of a console, and have its first word."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+    writer.write(f"GET /api/live HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session_id={cookie}\r\n\r\n".encode())
+    await reader.readuntil(b"event: state")
+    return writer
+
+
+def _spent(server: Server) -> float:
+    """Seconds of processor time of the server so far."""
+    if server.process is None:
+        raise RuntimeError("The server does not run.")
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def nothing(_: Server) -> None:
+    """Leave a server as it is."""
+
+
+PARTS: dict[str, tuple[Callable[[Server], None], Callable[[Server, Visits], None]]] = {
+    "load": (nothing, load),
+    "review": (nothing, review),
+    "replay": (recorded, replay),
+    "list": (users, listed),
+    "idle": (nothing, idle),
+}
+"""What each part needs before a browser is there, and what it measures."""
 
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "state") as server:
-        catalogue = SqliteCatalogue(server.state / "sessions.db")
-        recording = trail(flood())
-        tell(catalogue, row(1, trail=put_trail(server.state / "trails", key_of(1), recording)))
-        catalogue.close()
-        with chromium() as browser, visits(browser, server) as visit:
-            measure(server, visit)
-
-
-def measure(server: Server, visit: Visits) -> None:
-    """Print the figures, one after another."""
-    print(f"first load: {first_load(visit) / 1000:.0f} kB", flush=True)
-    print(f"review of {CHANGES} changes: {review(visit()):.2f} s", flush=True)
-    ready, seeks, heap = replay(visit())
-    size, middle, slowest = CHUNK * CHUNKS / 1e6, statistics.median(seeks), max(seeks)
-    print(f"recording of {HOURS} h, {size:.0f} MB: ready {ready:.2f} s, heap {heap:.0f} MB", flush=True)
-    print(f"a seek in it: {middle:.2f} s (slowest of {len(seeks)}: {slowest:.2f} s)", flush=True)
-    users(server, OBJECTS, "user")
-    print(f"list of {OBJECTS} objects: {shown(visit(), 'settings/aaa/local_database/users', 'user42'):.2f} s", flush=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(PARTS)}")
+    wanted = parser.parse_args().parts or list(PARTS)
+    if unknown := set(wanted) - PARTS.keys():
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    for name in wanted:
+        with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "state") as server:
+            prepare, measure = PARTS[name]
+            prepare(server)
+            with chromium() as browser, visits(browser, server) as visit:
+                measure(server, visit)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,16 @@
-import { defineConfig, type Plugin } from 'vite';
+import type { CustomAtRules, Selector, Visitor } from 'lightningcss';
+import { defineConfig } from 'vite';
 
-/** The fonts of the system are used: those of the library would double what a first visit loads. */
-const withoutFonts: Plugin = {
-  name: 'without-fonts',
-  enforce: 'pre',
-  transform(code, id) {
-    return id.endsWith('/react-core/dist/styles/base.css') ? code.replace(/@font-face\s*\{[^}]*\}/g, '') : undefined;
+/** Themes of the library that nothing here switches on. */
+const UNUSED = /pf-v6-theme-(?:felt|glass|high-contrast|redhat)/;
+const isUnused = (selector: Selector) => selector.some((one) => isTheme(one) || (one.type === 'pseudo-class' && one.kind === 'where' && one.selectors.every(isUnused)));
+const isTheme = (one: Selector[number]) => one.type === 'class' && UNUSED.test(one.name);
+
+/** What of the styles of the library is not sent: its fonts, which would double what a first visit loads, and themes. */
+const visitor: Visitor<CustomAtRules> = {
+  Rule: {
+    'font-face': () => [],
+    style: ({ value }) => (value.selectors.every(isUnused) ? [] : undefined),
   },
 };
 
@@ -13,7 +18,7 @@ const withoutFonts: Plugin = {
 export default defineConfig({
   base: '/console/',
   logLevel: 'error',
-  plugins: [withoutFonts],
+  css: { transformer: 'lightningcss', lightningcss: { visitor } },
   build: {
     outDir: '../src/doorward/console',
     emptyOutDir: true,

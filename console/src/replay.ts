@@ -6,6 +6,7 @@ import './replay.css';
 import { create } from 'asciinema-player';
 
 import { following } from './following';
+import { type Refused, patiently } from './patience';
 import { texts } from './texts';
 
 interface Player {
@@ -25,6 +26,14 @@ interface Command {
   at: number;
   text: string;
 }
+/** What was copied by sftp or scp; ``download``: where its content is, if it was kept. */
+interface CopiedFile {
+  operation: string;
+  path: string;
+  result?: string;
+  size?: number;
+  download?: { href: string };
+}
 /** What is played, wherever it comes from. */
 interface Recording {
   source: unknown;
@@ -32,10 +41,6 @@ interface Recording {
   idle: [number, number][];
   commands: () => Promise<Command[]>;
 }
-interface Refused {
-  error?: { message?: string; details?: { code?: string; certificates?: string[] } };
-}
-
 const asked = new URLSearchParams(location.search);
 const session = asked.get('session') ?? '';
 const live = asked.get('live') ?? '';
@@ -53,9 +58,21 @@ function put(id: string, text: string): void {
   if (found) found.textContent = text;
 }
 const tell = (text: string) => put('told', text);
-function show(id: string): void {
+function show(id: string, isShown = true): void {
   const found = document.getElementById(id);
-  if (found) found.hidden = false;
+  if (found) found.hidden = !isShown;
+}
+/** Say what is waited for, with a sign that something goes on; "": nothing any more. */
+function wait(text: string): void {
+  put('wait-text', text);
+  show('wait', text !== '');
+}
+/** Say what went wrong, and offer to try again. */
+function fail(error: unknown): void {
+  wait('');
+  tell(error instanceof Error && error.message ? error.message : texts.replay.failed);
+  put('again', texts.retry);
+  show('try');
 }
 
 /** Show a session while it runs; the server ends the stream when it is over, or when the right to it is gone. */
@@ -77,7 +94,7 @@ class RefusedError extends Error {
 }
 
 async function fetched<T>(url: string): Promise<T> {
-  const answer = await fetch(url, { headers });
+  const answer = await patiently(url, wait);
   const body = (await answer.json()) as T & Refused;
   if (!answer.ok) throw new RefusedError(body);
   return body;
@@ -96,7 +113,7 @@ async function proven(certificates: string[] | null) {
   const list = document.getElementById('verdict');
   list?.replaceChildren();
   const { shown, verdict } = await ask(certificates, channel ? Number(channel) : null, async () => {
-    const answer = await fetch(`/api/audit/sessions/${session}/audit_trail`, { headers });
+    const answer = await patiently(`/api/audit/sessions/${session}/audit_trail`, wait);
     if (!answer.ok) throw new Error(texts.key.fetch);
     return answer.arrayBuffer();
   });
@@ -123,7 +140,7 @@ function offerProof(): void {
     const offer = button.parentElement as HTMLElement;
     offer.hidden = true;
     proven(null)
-      .catch((error: unknown) => tell(error instanceof Error && error.message ? error.message : texts.replay.failed))
+      .catch(fail)
       .finally(() => (offer.hidden = false));
   });
 }
@@ -132,10 +149,13 @@ async function recording(): Promise<Recording> {
   try {
     const found = await segmented();
     offerProof();
+    offerFiles();
     return found;
   } catch (error) {
     const details = error instanceof RefusedError ? error.told.error?.details : undefined;
     if (details?.code === 'encrypted_trail') return byKey(details.certificates ?? []);
+    // Where nothing was shown, something may have been copied.
+    if (error instanceof RefusedError) offerFiles();
     throw error;
   }
 }
@@ -196,6 +216,45 @@ async function commands(): Promise<Command[]> {
     .map((one) => ({ at: Math.max(0, (Date.parse(`${one.time}Z`) - begun) / 1000), text: one.content }));
 }
 
+/** The files that the session copied, as the server has them. */
+async function files(): Promise<CopiedFile[]> {
+  const { items } = await fetched<{ items: { body: CopiedFile }[] }>(`/api/audit/sessions/${session}/files?limit=500`);
+  return items.map((one) => one.body);
+}
+
+/** Offer the list of files, for which the whole trail has to be read. */
+function offerFiles(): void {
+  const button = document.querySelector<HTMLButtonElement>('#look');
+  put('look', texts.replay.look);
+  show('look-for');
+  button?.addEventListener('click', () => {
+    show('look-for', false);
+    files()
+      .then(listFiles)
+      .catch((error: unknown) => {
+        show('look-for');
+        fail(error);
+      });
+  });
+}
+
+/** List files, with their contents where they were kept. */
+function listFiles(found: CopiedFile[]): void {
+  for (const { operation, path, size, result, download } of found) {
+    const item = document.createElement('li');
+    item.textContent = texts.replay.file(operation, path, size, result ?? '');
+    if (download) {
+      const link = document.createElement('a');
+      link.href = download.href;
+      link.textContent = texts.download;
+      item.append(' ', link);
+    }
+    document.getElementById('file-list')?.append(item);
+  }
+  show('files');
+  put('files-title', found.length ? texts.replay.files : texts.replay.noFiles);
+}
+
 /** List commands, each of which the player goes to. */
 function list(found: Command[], go: (seconds: number) => void): void {
   for (const one of found) {
@@ -211,4 +270,5 @@ function list(found: Command[], go: (seconds: number) => void): void {
   put('commands-title', texts.replay.commands);
 }
 
-if (place) play(place).catch((error: unknown) => tell(error instanceof Error && error.message ? error.message : texts.replay.failed));
+document.getElementById('again')?.addEventListener('click', () => location.reload());
+if (place) play(place).catch(fail);

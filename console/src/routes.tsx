@@ -8,11 +8,13 @@ import { Alerts } from './pages/Alerts';
 import { Certificates } from './pages/Certificates';
 import { Drift } from './pages/Drift';
 import { History, type HistorySearch } from './pages/History';
+import { Network } from './pages/Network';
 import { Overview } from './pages/Overview';
 import { Review } from './pages/Review';
 import { Rights } from './pages/Rights';
-import { Sessions, type SessionSearch } from './pages/Sessions';
+import { Sessions } from './pages/Sessions';
 import { Settings } from './pages/Settings';
+import { searchOf, text } from './pages/sessions/search';
 import { Support } from './pages/Support';
 import { Time } from './pages/Time';
 
@@ -24,20 +26,13 @@ const root = createRootRoute({
   ),
   notFoundComponent: Missing,
 });
-const text = (value: unknown) => (typeof value === 'string' && value ? value : typeof value === 'number' ? String(value) : undefined);
 const at = <P extends string>(path: P, component: RouteComponent) => createRoute({ getParentRoute: () => root, path, component });
 
 export const sessionsRoute = createRoute({
   getParentRoute: () => root,
   path: '/sessions',
   component: Sessions,
-  validateSearch: (search: Record<string, unknown>): SessionSearch => ({
-    q: text(search.q),
-    content: text(search.content),
-    start: text(search.start),
-    end: text(search.end),
-    offset: typeof search.offset === 'number' ? search.offset : undefined,
-  }),
+  validateSearch: searchOf,
 });
 const whole = (value: unknown) => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined);
 const history = createRoute({
@@ -62,6 +57,7 @@ export const router = createRouter({
     settings,
     at('/rights', Rights),
     at('/time', Time),
+    at('/network', Network),
     at('/backups', backups),
     at('/cluster', cluster),
     history,

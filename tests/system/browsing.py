@@ -52,6 +52,12 @@ class Visits:
 
     def anonymous(self, path: str = "", **options: Any) -> Page:
         """Open a page without logging in."""
+        page = self.blank(**options)
+        page.goto(f"/console/{path}")
+        return page
+
+    def blank(self, **options: Any) -> Page:
+        """Open a browser that is nowhere yet."""
         context = self._browser.new_context(ignore_https_errors=True, base_url=self._server.url, **options)
         self._contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -59,7 +65,6 @@ class Visits:
         page = context.new_page()
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("console", lambda message: self.wrong.append(message.text) if "Content Security" in message.text else None)
-        page.goto(f"/console/{path}")
         return page
 
     def close(self) -> None:

@@ -196,6 +196,47 @@ def test_certificates_are_shown_with_their_use_and_their_end(page: Page) -> None
     expect(rows.filter(has_text="← CN=Doorward CA").first).to_contain_text("days left")
 
 
+def test_the_network_is_shown_with_what_uses_its_addresses(page: Page) -> None:
+    go(page, "network")
+    expect(page.get_by_text("Host name", exact=True)).to_be_visible()
+    address = page.get_by_role("row").filter(has_text="127.0.0.1/8")
+    expect(address).to_contain_text("untagged")
+    expect(address.get_by_role("link").first).to_have_attribute("href", re.compile("/console/settings/"))
+    expect(page.get_by_text("No static route")).to_be_visible()
+
+
+def test_a_list_is_filled_and_ordered_with_the_keyboard_alone(page: Page) -> None:
+    go(page, "settings/datetime/ntp_servers")
+    expect(page.get_by_label("Value")).to_be_visible()
+    page.locator("body").focus()
+    _tab_to(page, "Skip to content")
+    _tab_to(page, "Add an entry: NTP servers", "Enter")
+    expect(page.get_by_label("Value")).to_have_count(2)
+    page.get_by_label("Value").last.focus()
+    page.keyboard.type("first.example.org")
+    _tab_to(page, "Move up: first.example.org", "Enter")
+    expect(page.get_by_label("Value").first).to_have_value("first.example.org")
+    _tab_to(page, "Stage the change", "Enter")
+    expect(page.get_by_text("1 change is not in effect yet")).to_be_visible()
+    # The same change for a terminal.
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    _tab_to(page, "Copy as doorward", "Enter")
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert "first.example.org" in page.evaluate("() => navigator.clipboard.readText()")
+
+
+def _tab_to(page: Page, name: str, key: str = "") -> None:
+    """Go on with Tab until something of this name has the focus, then press a key."""
+    wanted = page.get_by_role("button", name=name, exact=True).or_(page.get_by_role("link", name=name, exact=True)).first
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("element => element === document.activeElement"):
+            break
+    expect(wanted).to_be_focused()
+    if key:
+        page.keyboard.press(key)
+
+
 def test_mail_settings_are_tried_and_say_what_is_wrong(page: Page) -> None:
     go(page, "alerts")
     expect(page.get_by_role("row").filter(has_text="Backup failed")).to_contain_text("yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.hazmat.primitives.serialization.pkcs7 import PKCS7Options, PKCS7SignatureBuilder
 from msgspec.structs import replace
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from doorward.proxy.control.stamping import local_stamp
 from doorward.recording.seals import Seal, signed
@@ -25,6 +26,8 @@ from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.support.recorded import key_of, put_trail, row, shell, tell, trail
 from tests.system.browsing import Visits, accessible, chromium, visits
 from tests.system.served import Served, left_behind, served
+from tests.system.ssh_support import run
+from tests.system.sshd_support import ACCOUNT
 from tests.unit.recording.trails import Key, identity, stamping_authority
 
 RSA, CURVE, DAMAGED = 901, 902, 903
@@ -114,6 +117,9 @@ def test_a_session_is_found_by_a_word_and_replayed(site: Served, visit: Visits) 
         opened.awaits("found-42")
         opened.types("exit")
         assert opened.ended().code == 0
+    copied = site.cli.home / "copied.txt"
+    copied.write_text("copied")
+    assert run([*site.command("scp"), str(copied), "127.0.0.1:copied.txt"], env=site.environment()).returncode == 0
     page = visit("sessions?content=found-42")
     row = page.get_by_role("row").filter(has_text="127.0.0.1")
     expect(row).to_have_count(1)
@@ -129,6 +135,29 @@ def test_a_session_is_found_by_a_word_and_replayed(site: Served, visit: Visits) 
     hit.get_by_role("link").click()
     expect(page.locator(".ap-player")).to_be_visible()
     expect(page.locator("#told")).to_be_empty()
+
+
+def test_sessions_are_filtered_by_who_where_when_and_how_they_ended(visit: Visits) -> None:
+    page = visit("sessions")
+    found = page.get_by_role("grid", name="Search").get_by_role("row").filter(has_text=ACCOUNT)
+    for label, text in (("User", f"{ACCOUNT[:3]}*"), ("Target", "127.0.0.1")):
+        page.get_by_label(label, exact=True).fill(text)
+    for label, choice in (("Protocol", "SSH"), ("Verdict", "Accepted"), ("When", "Last hour")):
+        page.get_by_label(label, exact=True).select_option(choice)
+    expect(page.get_by_label("Begun after")).to_have_count(0)
+    page.get_by_role("button", name="Search").click()
+    # The filters stand in the address, so that a link shows the same.
+    expect(page).to_have_url(re.compile("since=1h"))
+    page.reload()
+    expect(found.first).to_be_visible()
+    # A session that copied a file shows it.
+    found.get_by_role("link", name="Replay").first.click()
+    page.get_by_role("button", name="Look for files that were copied").click()
+    expect(page.get_by_role("listitem").filter(has_text="copied.txt")).to_be_visible()
+    page.go_back()
+    page.get_by_label("Verdict", exact=True).select_option("Login failed")
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("No session matches")).to_be_visible()
 
 
 def test_a_session_is_followed_locked_and_ended(site: Served, visit: Visits) -> None:
@@ -208,6 +237,33 @@ def test_what_only_an_auditor_may_see_is_opened_in_the_browser(
     _screen(page, "second 0")
 
 
+def test_a_recording_on_its_way_from_the_archive_is_awaited(visit: Visits) -> None:
+    page = visit("sessions")
+    refused = {"details": {"code": "fetching", "retry_after": 1}, "message": "It is on its way.", "type": "ServiceUnavailable"}
+    asked: list[str] = []
+
+    def not_yet(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) < 3:
+            route.fulfill(status=503, json={"error": refused}, headers={"Retry-After": "1"})
+        elif len(asked) == 3:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(re.compile(f"{key_of(SEALED)}/segments$"), not_yet)
+    page.goto(f"/console/replay.html?session={key_of(SEALED)}")
+    expect(page.get_by_role("status").filter(has_text="on its way from the archive")).to_be_visible()
+    expect(page.get_by_role("progressbar", name="on its way from the archive")).to_be_visible()
+    assert accessible(page) == []
+    # Where nobody answers at all, the page says so, and what to do.
+    expect(page.get_by_text("The server does not answer.")).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_have_count(0)
+    page.get_by_role("button", name="Try again").click()
+    page.locator(".ap-player").click()
+    _screen(page, "second 0")
+
+
 def _prove(page: Page, *, signers: str = "", authorities: str = "") -> None:
     """Have a recording proven with some certificates."""
     page.locator("#prove").click()
@@ -234,6 +290,7 @@ def test_seals_are_checked_in_the_browser_by_whom_the_reader_trusts(visit: Visit
     _prove(page, signers=own, authorities=authority)
     expect(verdict).to_contain_text("1 seal holds by the certificates that you picked")
     expect(verdict).to_contain_text("1 of them has a time stamp that is right.")
+    expect(verdict).to_contain_text("Whether a certificate was revoked is not checked")
     for others in ({"signers": identity("ec")[0]}, {"authorities": stamping_authority()[0]}):
         _prove(page, **others)
         expect(verdict).to_contain_text("1 of 1 seals do not hold")

@@ -1,6 +1,7 @@
 // The API: typed by the server's own description (schema.d.ts is made from it), with the token that browsers must send.
 import createClient, { type Middleware } from 'openapi-fetch';
 
+import { texts } from '../texts';
 import type { paths } from './schema';
 
 export interface Problem {
@@ -79,7 +80,7 @@ client.use(carry);
 function refused(status: number, body: unknown): ApiError {
   const told = (body as { error?: Told } | undefined)?.error;
   if (status === 401) onUnauthenticated.forEach((listener) => listener());
-  return new ApiError(status, told ?? { type: 'Unknown', message: `The server answered ${status}.` });
+  return new ApiError(status, told ?? { type: 'Unknown', message: texts.answered(status) });
 }
 
 interface Answer<T> {
@@ -99,7 +100,7 @@ async function unreachable<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch {
-    throw new ApiError(0, { type: 'Unreachable', message: 'The server does not answer.' });
+    throw new ApiError(0, { type: 'Unreachable', message: texts.unreachable });
   }
 }
 
@@ -122,6 +123,22 @@ export async function call<T = unknown>(method: string, path: string, body?: unk
   return value as T;
 }
 
+const KEPT = 'kept';
+
+/** What is large, the same for everybody and known by its entity tag: kept by the browser, which asks whether it is still that. */
+export async function keptCall<T>(path: string): Promise<T> {
+  const cache = await globalThis.caches?.open(KEPT).catch(() => undefined);
+  const kept = await cache?.match(path);
+  const headers: Record<string, string> = { 'X-Requested-With': 'fetch', ...(isIdle() ? { 'X-Background': '1' } : {}) };
+  const etag = kept?.headers.get('ETag');
+  if (etag) headers['If-None-Match'] = etag;
+  const answer = await unreachable(fetch(path, { headers }));
+  if (answer.status === 304 && kept) return (await kept.json()) as T;
+  if (!answer.ok) throw refused(answer.status, await answer.json().catch(() => undefined));
+  await cache?.put(path, answer.clone()).catch(() => undefined);
+  return (await answer.json()) as T;
+}
+
 export async function logIn(name: string, password: string): Promise<void> {
   const bytes = new TextEncoder().encode(`${name}:${password}`);
   const credentials = btoa(String.fromCharCode(...bytes));
@@ -129,6 +146,6 @@ export async function logIn(name: string, password: string): Promise<void> {
   const response = await unreachable(fetch('/api/authentication', { headers }));
   if (!response.ok) {
     const body: unknown = await response.json().catch(() => ({}));
-    throw new ApiError(response.status, (body as { error?: Told }).error ?? { type: 'Unknown', message: 'The login failed.' });
+    throw new ApiError(response.status, (body as { error?: Told }).error ?? { type: 'Unknown', message: texts.loginFailed });
   }
 }

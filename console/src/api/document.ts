@@ -1,9 +1,8 @@
 // The server's description of its API, from which navigation and forms are made.
-import { useQuery } from '@tanstack/react-query';
+import { queryOptions, useQuery } from '@tanstack/react-query';
 
-import { call } from './client';
-
-export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+import { keptCall } from './client';
+import type { Json } from './json';
 
 export interface Schema {
   $ref?: string;
@@ -61,13 +60,14 @@ export interface ApiDocument {
 
 export const ROOT = '/api/configuration';
 
-export function useDocument() {
-  return useQuery({
-    queryKey: ['document'],
-    queryFn: () => call<ApiDocument>('GET', '/api/openapi.json'),
-    staleTime: Infinity,
-  });
-}
+/** Asked for once a page, and sent once a build of the server. */
+export const documentQuery = queryOptions({
+  queryKey: ['document'],
+  queryFn: () => keptCall<ApiDocument>('/api/openapi.json'),
+  staleTime: Infinity,
+});
+
+export const useDocument = () => useQuery(documentQuery);
 
 export function endpointAt(document: ApiDocument, path: string): Endpoint | null {
   const found = document['x-doorward'].endpoints[path];

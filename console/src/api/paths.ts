@@ -1,4 +1,4 @@
-import { ROOT } from '../../api/document';
+import { ROOT } from './document';
 
 /** The part of a path of the API that stands in the address of its page. */
 export const settingsPath = (path: string) => (path.split('#')[0] ?? '').slice(ROOT.length + 1);

@@ -1,5 +1,5 @@
 // Commits that wait for other people, as the server tells of them.
-import { type Item, type List, useAnswer, useUser } from '../../api/queries';
+import { type Item, type List, useAnswer, useUser } from './queries';
 
 export const PROPOSALS = '/api/proposals';
 

@@ -2,7 +2,7 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 
 import { ApiError, call } from './client';
-import type { Json } from './document';
+import type { Json } from './json';
 import type { Topic } from './live';
 
 export interface User {
@@ -44,6 +44,22 @@ export interface Told {
   path: string;
   pointer: string;
 }
+export interface Issue {
+  message: string;
+  paths: string[];
+}
+export interface Health {
+  health_status: {
+    cpu: number;
+    disk: number;
+    memory: number;
+    load1: number;
+    load5: number;
+    load15: number;
+    sessions_total: number;
+    issues: { errors: Issue[]; warnings: Issue[] };
+  };
+}
 export interface Answer<T> {
   body: T;
   key: string;
@@ -80,6 +96,8 @@ export const useNode = (path: string, enabled = true) =>
 /** Any other answer, by its path; asked for again when the server tells that its topic has changed. */
 export const useAnswer = <T>(path: string, topic?: Topic, enabled = true) =>
   useQuery({ queryKey: ['answer', path], queryFn: get<T>(path), meta: { topic }, enabled });
+
+export const useHealth = () => useAnswer<Health>('/api/health_status', 'health');
 
 /** Ask again for what belongs to a topic. */
 export const renew = (cache: QueryClient, topic: Topic) => cache.invalidateQueries({ predicate: (query) => query.meta?.topic === topic });

@@ -1,6 +1,8 @@
-// Chooses the field for a schema.
+// Chooses the field for a schema, and is what forms begin with.
+import type { ReactNode } from 'react';
+
 import { resolve } from '../api/document';
-import { type FieldProps, useForm } from './context';
+import { type FieldProps, FormContext, type FormShared, useForm } from './context';
 import { ListField, MapField, OrderedField } from './entries';
 import { ObjectField, OptionalField, SwitchField, VariantsField } from './objects';
 import { ReferenceField } from './references';
@@ -9,6 +11,11 @@ import { RightField } from './rights';
 import { ChoiceField, FlagField, JsonField, NumberField, TextField } from './scalars';
 import { shapeOf } from './schema';
 import { SecretField } from './secrets';
+
+/** A form: what stands in it may use its fields. */
+export function FormScope({ children, ...shared }: FormShared & { children: ReactNode }) {
+  return <FormContext.Provider value={{ ...shared, Field }}>{children}</FormContext.Provider>;
+}
 
 export function Field(props: FieldProps) {
   const { document } = useForm();

@@ -12,6 +12,9 @@ interface Props {
   children: ReactNode;
 }
 
+/** Help as people read it: without the marks of the manual, and without the default, which is what a form begins with. */
+export const plain = (help: string) => help.replace(/\s*Default: `[^`]*`\.$/, '').replaceAll('`', '');
+
 export function Labelled({ title, help, pointer, isRequired, children }: Props) {
   const idOf = useIdOf();
   return (
@@ -34,7 +37,7 @@ export function Hints({ pointer, help }: { pointer: string; help?: string | unde
             {one.message}
           </HelperTextItem>
         ))}
-        {help ? <HelperTextItem>{help}</HelperTextItem> : null}
+        {help ? <HelperTextItem>{plain(help)}</HelperTextItem> : null}
       </HelperText>
     </FormHelperText>
   );

@@ -3,11 +3,11 @@ import { ActionGroup, Alert, Button, Form, List, ListItem } from '@patternfly/re
 import { useMemo, useState } from 'react';
 
 import { ApiError } from '../api/client';
-import { type ApiDocument, type Json, type Schema, placeTitle, resolve } from '../api/document';
+import { type ApiDocument, type Schema, placeTitle, resolve } from '../api/document';
+import { type Json, isMembers } from '../api/json';
 import { useOrder } from '../api/queries';
-import { FormContext } from './context';
-import { Field } from './Field';
-import { initial, isMembers } from './schema';
+import { Field, FormScope } from './Field';
+import { initial } from './schema';
 
 interface Props<T> {
   document: ApiDocument;
@@ -39,7 +39,7 @@ export function OrderForm<T>({ document, method, path, href = path, given, witho
   const error = order.error instanceof ApiError ? order.error : null;
   const problems = error?.problems ?? [];
   return (
-    <FormContext.Provider value={{ document, problems, isReadOnly: false }}>
+    <FormScope document={document} problems={problems} isReadOnly={false}>
       <Form
         onSubmit={(event) => {
           event.preventDefault();
@@ -62,7 +62,7 @@ export function OrderForm<T>({ document, method, path, href = path, given, witho
           </Button>
         </ActionGroup>
       </Form>
-    </FormContext.Provider>
+    </FormScope>
   );
 }
 

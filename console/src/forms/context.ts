@@ -2,7 +2,8 @@
 import { type ComponentType, createContext, useContext } from 'react';
 
 import type { Problem } from '../api/client';
-import type { ApiDocument, Endpoint, Json, Schema } from '../api/document';
+import type { ApiDocument, Endpoint, Schema } from '../api/document';
+import type { Json } from '../api/json';
 
 /** A form for another object, above the one that wants to refer to it. */
 export type Making = ComponentType<{ document: ApiDocument; endpoint: Endpoint; onMade: (key: string) => void; onCancel: () => void }>;
@@ -16,6 +17,11 @@ export interface FormShared {
   making?: Making;
 }
 
+/** With what fields of several members are made of: a field for any schema. */
+interface FormParts extends FormShared {
+  Field: ComponentType<FieldProps>;
+}
+
 export interface FieldProps {
   schema: Schema;
   value: Json | undefined;
@@ -27,9 +33,9 @@ export interface FieldProps {
   isRequired?: boolean;
 }
 
-export const FormContext = createContext<FormShared | null>(null);
+export const FormContext = createContext<FormParts | null>(null);
 
-export function useForm(): FormShared {
+export function useForm(): FormParts {
   const shared = useContext(FormContext);
   if (!shared) throw new Error('A field stands outside of a form.');
   return shared;

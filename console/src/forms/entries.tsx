@@ -2,12 +2,12 @@
 import { Button, Flex, FlexItem, TextInput } from '@patternfly/react-core';
 import { useState } from 'react';
 
-import { type Json, type Schema, objectTitle, resolve } from '../api/document';
+import { type Schema, objectTitle, resolve } from '../api/document';
+import { type Json, isMembers, step } from '../api/json';
 import { texts } from '../texts';
 import { type FieldProps, useForm } from './context';
-import { Field } from './Field';
 import { Group } from './objects';
-import { ORDER, initial, isMembers, nameOf, newId, shapeOf, step } from './schema';
+import { ORDER, initial, nameOf, newId, shapeOf } from './schema';
 
 interface Entry {
   id: string;
@@ -26,7 +26,7 @@ interface Props {
 }
 
 function Entries({ entries, schema, pointer, canMove, onValue, onRemove, onMove }: Props) {
-  const { isReadOnly, document } = useForm();
+  const { isReadOnly, document, Field } = useForm();
   const whole = resolve(document, schema);
   const isRight = shapeOf(document, whole).kind === 'right';
   return (

@@ -2,9 +2,10 @@
 import { FormGroup, FormSelect, FormSelectOption, TextInput, Button } from '@patternfly/react-core';
 import { useId, useState } from 'react';
 
-import { useIdentities, useUses } from '../api/certificates';
+import { CERTIFICATES, useIdentities } from '../api/certificates';
 import type { ApiDocument } from '../api/document';
-import { Waiting } from '../frame/Shown';
+import { useUses } from '../api/uses';
+import { Waiting } from '../display/Shown';
 import { texts } from '../texts';
 
 export type Order = { generate: { selection: string; names?: string[]; days?: number } };
@@ -55,7 +56,7 @@ export function MakeCertificate({ kinds, onMake }: { kinds: readonly string[]; o
 
 /** A certificate that something else refers to already: one may serve several places. */
 export function PickCertificate({ document, held, onPick }: { document: ApiDocument; held: string; onPick: (key: string) => void }) {
-  const { uses, isPending } = useUses(document);
+  const { uses, isPending } = useUses(document, CERTIFICATES);
   const keys = [...new Set(uses.map((one) => one.key))].filter((one) => one !== held);
   const { known, isPending: isAwaited } = useIdentities(keys);
   const id = useId();

@@ -2,18 +2,18 @@
 import { Checkbox, FormFieldGroup, FormFieldGroupHeader, FormSelect, FormSelectOption, Switch } from '@patternfly/react-core';
 
 import { type ApiDocument, type Schema, memberTitle, resolve, titleOf } from '../api/document';
+import { type Members, isMembers, step } from '../api/json';
 import { texts } from '../texts';
 import { type FieldProps, useIdOf, useForm } from './context';
-import { Field } from './Field';
-import { Hints, Labelled } from './Labelled';
-import { type Members, type Variant, initial, isMembers, shapeOf, step } from './schema';
+import { Hints, Labelled, plain } from './Labelled';
+import { type Variant, initial, shapeOf } from './schema';
 
 export function Group({ title, help, pointer, children }: { title: string; help?: string | undefined; pointer: string; children: React.ReactNode }) {
   const idOf = useIdOf();
   return (
     <FormFieldGroup
       header={
-        <FormFieldGroupHeader titleText={{ text: title, id: `${idOf(pointer)}-title` }} titleDescription={help} />
+        <FormFieldGroupHeader titleText={{ text: title, id: `${idOf(pointer)}-title` }} titleDescription={help && plain(help)} />
       }
     >
       <Hints pointer={pointer} />
@@ -24,7 +24,7 @@ export function Group({ title, help, pointer, children }: { title: string; help?
 
 /** The members of an object one below the other, without a frame of their own. */
 export function MemberFields({ schema, value, onChange, pointer, without }: Omit<FieldProps, 'title'> & { without?: string }) {
-  const { document } = useForm();
+  const { document, Field } = useForm();
   const members: Members = isMembers(value) ? value : {};
   return (
     <>
@@ -132,7 +132,7 @@ function described(document: ApiDocument, variant: Variant | undefined, by: stri
 
 export function OptionalField({ inner, ...props }: FieldProps & { inner: Schema }) {
   const idOf = useIdOf();
-  const { document, isReadOnly } = useForm();
+  const { document, isReadOnly, Field } = useForm();
   const shape = shapeOf(document, inner);
   if (shape.kind === 'reference' || shape.kind === 'secret') {
     return <Field {...props} schema={inner} isRequired={false} />;
@@ -143,7 +143,7 @@ export function OptionalField({ inner, ...props }: FieldProps & { inner: Schema 
       <Checkbox
         id={`${idOf(props.pointer)}-set`}
         label={texts.settings.isSet(props.title)}
-        description={isSet ? undefined : props.schema.description}
+        description={isSet || !props.schema.description ? undefined : plain(props.schema.description)}
         isChecked={isSet}
         isDisabled={isReadOnly}
         onChange={(_, checked) => props.onChange(checked ? initial(document, { ...inner, default: undefined }) : null)}

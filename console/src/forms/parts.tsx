@@ -3,13 +3,14 @@ import { FormSelect, FormSelectOption } from '@patternfly/react-core';
 import { useQueries } from '@tanstack/react-query';
 
 import { call } from '../api/client';
-import { type Json, childrenOf } from '../api/document';
+import { childrenOf } from '../api/document';
+import { type Json, isMembers } from '../api/json';
 import type { Answer } from '../api/queries';
 import { texts } from '../texts';
 import { type FieldProps, useForm, useIdOf, useProblems } from './context';
 import { Labelled } from './Labelled';
 import { keyOf } from './references';
-import { ORDER, isMembers, nameOf } from './schema';
+import { ORDER, nameOf } from './schema';
 
 interface Part {
   steps: string[];

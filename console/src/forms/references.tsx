@@ -2,14 +2,15 @@
 import { Button, FormSelect, FormSelectOption } from '@patternfly/react-core';
 import { useState } from 'react';
 
-import { type Json, endpointAt } from '../api/document';
+import { endpointAt } from '../api/document';
+import { type Json, isMembers } from '../api/json';
 import { useNode } from '../api/queries';
 import { useRights } from '../api/rights';
 import { texts } from '../texts';
 import { type FieldProps, useIdOf, useForm, useProblems } from './context';
 import { Labelled } from './Labelled';
 import { TextField } from './scalars';
-import { isMembers, nameOf } from './schema';
+import { nameOf } from './schema';
 
 const KEY_OF = 'Key of an object of';
 

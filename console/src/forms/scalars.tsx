@@ -2,7 +2,8 @@
 import { FormSelect, FormSelectOption, Switch, TextArea, TextInput } from '@patternfly/react-core';
 import { useState } from 'react';
 
-import { type Json, type Schema, titleOf } from '../api/document';
+import { type Schema, titleOf } from '../api/document';
+import type { Json } from '../api/json';
 import { texts } from '../texts';
 import { type FieldProps, useIdOf, useForm, useProblems } from './context';
 import { Labelled } from './Labelled';

@@ -1,10 +1,9 @@
 // Reads schemas the way forms need them. Pure.
-import { type ApiDocument, type Json, type Schema, resolve } from '../api/document';
+import { type ApiDocument, type Schema, resolve } from '../api/document';
+import { type Json, type Members, isMembers } from '../api/json';
 
 export const ORDER = '@order';
 const STORES = ['/api/configuration/passwords', '/api/configuration/private_keys', '/api/configuration/x509'];
-
-export type Members = { [name: string]: Json };
 
 export interface Variant {
   /** Value of the member that tells variants apart. */
@@ -29,9 +28,6 @@ export type Shape =
   | { kind: 'right' }
   | { kind: 'fixed'; value: Json }
   | { kind: 'json' };
-
-export const isMembers = (value: Json | undefined): value is Members =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isNull = (schema: Schema) => schema.type === 'null';
 
@@ -133,8 +129,6 @@ function initialMembers(document: ApiDocument, schema: Schema): Members {
   }
   return found;
 }
-
-export const step = (name: string | number) => String(name).replaceAll('~', '~0').replaceAll('/', '~1');
 
 /** A key for a new entry of a map whose keys nobody reads. */
 export const newId = () => crypto.randomUUID().slice(0, 8);

@@ -5,17 +5,19 @@ import {
 import { useId, useState } from 'react';
 
 import { ApiError, call } from '../api/client';
+import { isMembers } from '../api/json';
 import { useNode } from '../api/queries';
-import { Secret } from '../frame/Secret';
+import { Secret } from '../display/Secret';
 import { texts } from '../texts';
 import { type FieldProps, useIdOf, useForm } from './context';
-import { Hints } from './Labelled';
+import { Hints, plain } from './Labelled';
 import { MakeCertificate, MakeKey, PickCertificate } from './making';
 import { keyOf } from './references';
-import { isMembers } from './schema';
 
 interface SecretKind {
   label: string;
+  /** What is said while there is none. */
+  none: string;
   isLong: boolean;
   body: (text: string) => Record<string, string>;
   /** Kinds of keys that the appliance makes itself, so that they never leave it. */
@@ -25,10 +27,17 @@ interface SecretKind {
 }
 
 const KINDS: Record<string, SecretKind> = {
-  passwords: { label: texts.settings.secretKind.password, isLong: false, body: (text) => ({ plain: text }) },
-  private_keys: { label: texts.settings.secretKind.key, isLong: true, body: (text) => ({ private_key: text }), made: ['ed25519', 'ecdsa-p256', 'rsa-4096'] },
+  passwords: { label: texts.settings.secretKind.password, none: texts.settings.secretNone.password, isLong: false, body: (text) => ({ plain: text }) },
+  private_keys: {
+    label: texts.settings.secretKind.key,
+    none: texts.settings.secretNone.key,
+    isLong: true,
+    body: (text) => ({ private_key: text }),
+    made: ['ed25519', 'ecdsa-p256', 'rsa-4096'],
+  },
   x509: {
     label: texts.settings.secretKind.certificate,
+    none: texts.settings.secretNone.certificate,
     isLong: true,
     made: ['ecdsa-p256', 'rsa-4096'],
     isShared: true,
@@ -86,7 +95,7 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
       header={
         <FormFieldGroupHeader
           titleText={{ text: props.title, id: `${idOf(props.pointer)}-title` }}
-          titleDescription={props.schema.description}
+          titleDescription={props.schema.description && plain(props.schema.description)}
           actions={
             isReadOnly || isOpen ? undefined : (
               <Button variant="secondary" size="sm" onClick={() => setOpen(true)} aria-label={`${has ? texts.settings.replace : texts.settings.make}: ${props.title}`}>
@@ -98,7 +107,7 @@ export function SecretField({ to, ...props }: FieldProps & { to: string }) {
       }
     >
       <HelperText>
-        <HelperTextItem>{has ? <Kept to={to} held={held} /> : texts.settings.secretNone}</HelperTextItem>
+        <HelperTextItem>{has ? <Kept to={to} held={held} /> : kind.none}</HelperTextItem>
         {told ? <HelperTextItem variant={isWrong ? 'error' : 'default'}>{told}</HelperTextItem> : null}
       </HelperText>
       <Hints pointer={props.pointer} />

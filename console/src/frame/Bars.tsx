@@ -6,9 +6,9 @@ import { useEffect, useRef, useState } from 'react';
 
 import { type Topic, useLive } from '../api/live';
 import { forget, renew, useChanges, useOrder, useUser } from '../api/queries';
-import { useWaitingForMe } from '../pages/proposals/proposal';
+import { useWaitingForMe } from '../api/proposals';
 import { texts } from '../texts';
-import { useSeconds } from './useSeconds';
+import { useSeconds } from '../display/useSeconds';
 
 export function Bars() {
   const live = useLive();

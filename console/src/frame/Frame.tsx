@@ -2,7 +2,7 @@
 import {
   Badge,
   Button,
-  Content,
+  Label,
   Masthead,
   MastheadBrand,
   MastheadContent,
@@ -23,9 +23,10 @@ import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect } from 'react';
 
 import { call } from '../api/client';
-import { useInfo, useUser } from '../api/queries';
+import { useHealth, useInfo, useUser } from '../api/queries';
 import { useRights } from '../api/rights';
-import { useOpenProposals } from '../pages/proposals/proposal';
+import { useOpenProposals } from '../api/proposals';
+import { Heading } from '../display/Shown';
 import mark from '../mark.svg';
 import { texts } from '../texts';
 import { Bars } from './Bars';
@@ -38,6 +39,7 @@ const GROUPS = [
       ['/sessions', texts.pages.sessions],
       ['/alerts', texts.pages.alerts],
       ['/time', texts.pages.time],
+      ['/network', texts.pages.network],
     ],
   ],
   [
@@ -65,6 +67,7 @@ const GROUPS = [
 /** The right without which there is nothing to see on a page. */
 const NEEDED: Record<string, string> = {
   '/time': '/special/basic',
+  '/network': '/special/basic',
   '/rights': '/special/auth',
   '/history': '/special/changelog',
   '/backups': '/special/backup',
@@ -93,6 +96,7 @@ function Header() {
       </MastheadMain>
       <MastheadContent>
         <div className="row me">
+          <Health />
           <span className="node">{about ? texts.frame.node(about.nickname ?? about.hostname, (about.roles ?? []).join(', ')) : ''}</span>
           <Link to="/account">{user.data?.body.name}</Link>
           <Button
@@ -110,6 +114,25 @@ function Header() {
         </div>
       </MastheadContent>
     </Masthead>
+  );
+}
+
+/** How the node does, with a way to the reasons. */
+function Health() {
+  const { data } = useHealth();
+  if (!data) return null;
+  const { errors, warnings } = data.health_status.issues;
+  const [status, told] = errors.length
+    ? (['danger', texts.frame.health.errors(errors.length)] as const)
+    : warnings.length
+      ? (['warning', texts.frame.health.warnings(warnings.length)] as const)
+      : (['success', texts.frame.health.ok] as const);
+  return (
+    <Link to="/" className="health">
+      <Label isCompact status={status}>
+        {told}
+      </Label>
+    </Link>
   );
 }
 
@@ -169,5 +192,10 @@ export function Frame() {
 }
 
 export function Missing() {
-  return <Content component="p">{texts.pages.unknown}</Content>;
+  return (
+    <>
+      <Heading>{texts.pages.unknown}</Heading>
+      <Link to="/">{texts.pages.overview}</Link>
+    </>
+  );
 }

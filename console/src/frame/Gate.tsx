@@ -4,12 +4,13 @@ import { useQueryClient } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 
 import { ApiError, call, setToken, whenLoggedOut } from '../api/client';
+import { documentQuery } from '../api/document';
 import { listen, useLive } from '../api/live';
 import { forget, useUser } from '../api/queries';
 import { texts } from '../texts';
 import { LoginForm } from './Login';
 import { SetupForm, useSetup } from './Setup';
-import { useSeconds } from './useSeconds';
+import { useSeconds } from '../display/useSeconds';
 
 const WARN_SECONDS = 60;
 
@@ -29,7 +30,9 @@ export function Gate({ children }: { children: ReactNode }) {
     wasIn.current = true;
     setOver(false);
     listen();
-  }, [token]);
+    // Most pages are made from it.
+    void cache.prefetchQuery(documentQuery);
+  }, [token, cache]);
   useEffect(() => {
     // What is on the page, and what was typed into it, is the account's that was here before.
     if (name && owner.current && name !== owner.current) location.assign('/console/');

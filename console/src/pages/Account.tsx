@@ -5,10 +5,10 @@ import { useState } from 'react';
 import { type ApiDocument, useDocument } from '../api/document';
 import { type Answer, type Item, type List, useAnswer, useOrder, useUser } from '../api/queries';
 import { OrderForm, Refusal } from '../forms/OrderForm';
-import { Asked } from '../frame/Asked';
-import { Rows } from '../frame/Rows';
-import { Secret } from '../frame/Secret';
-import { Heading, Moment, Shown } from '../frame/Shown';
+import { Asked } from '../display/Asked';
+import { Rows } from '../display/Rows';
+import { Secret } from '../display/Secret';
+import { Heading, Moment, Shown } from '../display/Shown';
 import { texts } from '../texts';
 
 interface Token {

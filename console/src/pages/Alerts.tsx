@@ -3,12 +3,12 @@ import { Alert, Card, CardBody, CardTitle, Label, Stack } from '@patternfly/reac
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { type Json, ROOT, useDocument, useTitle } from '../api/document';
+import { ROOT, useDocument, useTitle } from '../api/document';
+import { type Json, isMembers } from '../api/json';
 import { type Answer, useNode } from '../api/queries';
 import { OrderForm } from '../forms/OrderForm';
-import { isMembers } from '../forms/schema';
-import { Rows } from '../frame/Rows';
-import { Heading, Shown } from '../frame/Shown';
+import { Rows } from '../display/Rows';
+import { Heading, Shown } from '../display/Shown';
 import { texts } from '../texts';
 
 const PLACES = { events: 'alerting/system_alerts', mail: 'management/email', syslog: 'management/syslog', snmp: 'management/snmp' } as const;

@@ -2,12 +2,13 @@
 import { Card, CardBody, ExpandableSection, Label, Stack } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 
-import { type Identity, type Use, useIdentities, useUses } from '../api/certificates';
+import { CERTIFICATES, type Identity, useIdentities } from '../api/certificates';
 import { type ApiDocument, useDocument } from '../api/document';
-import { Rows } from '../frame/Rows';
-import { Empty, Heading, Moment, Shown, Waiting } from '../frame/Shown';
+import { settingsPath } from '../api/paths';
+import { type Use, useUses } from '../api/uses';
+import { Rows } from '../display/Rows';
+import { Empty, Heading, Moment, Shown, Waiting } from '../display/Shown';
 import { texts } from '../texts';
-import { settingsPath } from './settings/paths';
 
 const DAY = 86_400_000;
 const SOON_DAYS = 30;
@@ -23,7 +24,7 @@ export function Certificates() {
 }
 
 function Uses({ document }: { document: ApiDocument }) {
-  const { uses, isPending, isForbidden } = useUses(document);
+  const { uses, isPending, isForbidden } = useUses(document, CERTIFICATES);
   if (isPending) return <Waiting />;
   if (isForbidden) return <Empty title={texts.certificates.none} text={texts.forbidden} />;
   if (!uses.length) return <Empty title={texts.certificates.none} text={texts.certificates.noneText} />;

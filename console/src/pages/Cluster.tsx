@@ -3,14 +3,15 @@ import { Alert, Button, Card, CardBody, CardTitle, Label, Stack } from '@pattern
 import { useState } from 'react';
 
 import { ApiError } from '../api/client';
-import { type ApiDocument, type Json, useDocument } from '../api/document';
+import { type ApiDocument, useDocument } from '../api/document';
+import type { Json } from '../api/json';
 import { type Answer, type List, useAnswer, useChange } from '../api/queries';
 import { useRights } from '../api/rights';
 import { OrderForm, Refusal } from '../forms/OrderForm';
-import { Asked } from '../frame/Asked';
-import { Rows } from '../frame/Rows';
-import { Secret } from '../frame/Secret';
-import { Empty, Heading, Moment, Shown } from '../frame/Shown';
+import { Asked } from '../display/Asked';
+import { Rows } from '../display/Rows';
+import { Secret } from '../display/Secret';
+import { Empty, Heading, Moment, Shown } from '../display/Shown';
 import { texts } from '../texts';
 import { Accept } from './cluster/Accept';
 

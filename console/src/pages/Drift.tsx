@@ -7,10 +7,10 @@ import { useDocument, trail } from '../api/document';
 import { type Answer, type Told, useAnswer, useOrder } from '../api/queries';
 import { useRights } from '../api/rights';
 import { Refusal } from '../forms/OrderForm';
-import { Asked } from '../frame/Asked';
-import { Empty, Heading, Moment, Shown } from '../frame/Shown';
+import { Asked } from '../display/Asked';
+import { Empty, Heading, Moment, Shown } from '../display/Shown';
 import { texts } from '../texts';
-import { settingsPath } from './settings/paths';
+import { settingsPath } from '../api/paths';
 
 interface Difference {
   expected: string;

@@ -7,11 +7,11 @@ import { trail, useDocument } from '../api/document';
 import { type Change, type Item, type List, useAnswer, useOrder } from '../api/queries';
 import { useRights } from '../api/rights';
 import { Refusal } from '../forms/OrderForm';
-import { Rows } from '../frame/Rows';
-import { Heading, Moment, Shown } from '../frame/Shown';
+import { Rows } from '../display/Rows';
+import { Heading, Moment, Shown } from '../display/Shown';
 import { texts } from '../texts';
 import { Changes } from './review/Changes';
-import { settingsPath } from './settings/paths';
+import { settingsPath } from '../api/paths';
 
 interface Revision {
   address: string;

@@ -3,34 +3,17 @@ import { Alert, Card, CardBody, CardTitle, Gallery, Label, List, ListItem, Progr
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 
-import { type Answer, type Info, type List as Listed, useAnswer, useInfo } from '../api/queries';
+import { type Answer, type Info, type Issue, type List as Listed, useAnswer, useHealth, useInfo } from '../api/queries';
 import { useRights } from '../api/rights';
-import { Facts } from '../frame/Facts';
-import { Heading, Moment, Shown } from '../frame/Shown';
+import { Facts } from '../display/Facts';
+import { Heading, Moment, Shown } from '../display/Shown';
 import { texts } from '../texts';
-import { settingsPath } from './settings/paths';
-
-interface Issue {
-  message: string;
-  paths: string[];
-}
-interface Health {
-  health_status: {
-    cpu: number;
-    disk: number;
-    memory: number;
-    load1: number;
-    load5: number;
-    load15: number;
-    sessions_total: number;
-    issues: { errors: Issue[]; warnings: Issue[] };
-  };
-}
+import { settingsPath } from '../api/paths';
 
 type Row = [term: string, value: ReactNode];
 
 export function Overview() {
-  const health = useAnswer<Health>('/api/health_status', 'health');
+  const health = useHealth();
   const rights = useRights();
   return (
     <Stack hasGutter>

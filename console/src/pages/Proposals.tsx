@@ -3,14 +3,14 @@ import { Alert, Card, CardBody, CardTitle, Stack } from '@patternfly/react-core'
 import { Link } from '@tanstack/react-router';
 
 import { ROOT } from '../api/document';
+import { isMembers } from '../api/json';
 import { type Item, type List, useAnswer, useNode } from '../api/queries';
 import { useRights } from '../api/rights';
-import { isMembers } from '../forms/schema';
-import { Rows } from '../frame/Rows';
-import { Heading, Moment, Shown } from '../frame/Shown';
+import { Rows } from '../display/Rows';
+import { Heading, Moment, Shown } from '../display/Shown';
 import { texts } from '../texts';
 import { Awaited, State, titleOfProposal } from './proposals/Parts';
-import { PROPOSALS, type Proposal, isOpen, useIsMine } from './proposals/proposal';
+import { PROPOSALS, type Proposal, isOpen, useIsMine } from '../api/proposals';
 
 const SETTINGS = `${ROOT}/management/change_approval`;
 

@@ -3,7 +3,7 @@ import { Alert, Card, CardBody, CardTitle, Stack } from '@patternfly/react-core'
 import { useState } from 'react';
 
 import { useChanges, usePlan } from '../api/queries';
-import { Empty, Heading, Shown } from '../frame/Shown';
+import { Empty, Heading, Shown } from '../display/Shown';
 import { texts } from '../texts';
 import { Changes } from './review/Changes';
 import { Commit } from './review/Commit';

@@ -2,12 +2,13 @@
 import { Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
 
-import { type Json, ROOT, objectTitle, useDocument } from '../api/document';
+import { ROOT, objectTitle, useDocument } from '../api/document';
+import { type Json, isMembers } from '../api/json';
 import { useNode } from '../api/queries';
 import { keyOf } from '../forms/references';
-import { isMembers, nameOf } from '../forms/schema';
-import { Rows } from '../frame/Rows';
-import { Heading, Shown } from '../frame/Shown';
+import { nameOf } from '../forms/schema';
+import { Rows } from '../display/Rows';
+import { Heading, Shown } from '../display/Shown';
 import { texts } from '../texts';
 
 interface Line {

@@ -6,7 +6,7 @@ import { useMemo, useState } from 'react';
 import { type ApiDocument, type Endpoint, ROOT, childrenOf, endpointAt, isUseful, locate, useDocument } from '../api/document';
 import { useUser } from '../api/queries';
 import { type Rights, useRights } from '../api/rights';
-import { Heading, Shown } from '../frame/Shown';
+import { Heading, Shown } from '../display/Shown';
 import { texts } from '../texts';
 import { BranchPage } from './settings/BranchPage';
 import { CollectionPage } from './settings/CollectionPage';

@@ -3,8 +3,8 @@ import { Button, Label, Stack } from '@patternfly/react-core';
 
 import { type List, useAnswer, useOrder } from '../api/queries';
 import { Refusal } from '../forms/OrderForm';
-import { Rows } from '../frame/Rows';
-import { Heading, Shown } from '../frame/Shown';
+import { Rows } from '../display/Rows';
+import { Heading, Shown } from '../display/Shown';
 import { texts } from '../texts';
 
 interface Bundle {

@@ -3,8 +3,8 @@ import { Card, CardBody, CardTitle, Label, Stack } from '@patternfly/react-core'
 import { Link } from '@tanstack/react-router';
 
 import { type Answer, useAnswer } from '../api/queries';
-import { Rows } from '../frame/Rows';
-import { Heading, Moment, Shown } from '../frame/Shown';
+import { Rows } from '../display/Rows';
+import { Heading, Moment, Shown } from '../display/Shown';
 import { texts } from '../texts';
 
 interface Source {

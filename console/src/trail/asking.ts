@@ -38,6 +38,7 @@ export function worded(verdict: TrailVerdict): string[] {
   else if (last) told.push(texts.key.sealsHold(right.length, last.frame, last.at));
   const stamped = right.filter((one) => one.stamped).length;
   if (!wrong.length && stamped) told.push(texts.key.stamped(stamped));
+  if (last && !wrong.length) told.push(texts.key.revocation);
   const unchecked = seals.filter((one) => one.holds === null).length;
   if (unchecked) told.push(texts.key.unchecked(unchecked));
   if (!seals.length) told.push(texts.key.noSeals);

@@ -3,8 +3,8 @@ import { Button, Card, CardBody, CardTitle, Label } from '@patternfly/react-core
 
 import { type List, useAnswer, useOrder } from '../../api/queries';
 import { Refusal } from '../../forms/OrderForm';
-import { Rows } from '../../frame/Rows';
-import { Moment, Shown } from '../../frame/Shown';
+import { Rows } from '../../display/Rows';
+import { Moment, Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 
 interface Level {

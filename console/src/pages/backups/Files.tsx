@@ -3,8 +3,8 @@ import { Button, Card, CardBody, CardTitle, Label } from '@patternfly/react-core
 import { useState } from 'react';
 
 import { type List, useAnswer } from '../../api/queries';
-import { Rows } from '../../frame/Rows';
-import { Moment, Shown } from '../../frame/Shown';
+import { Rows } from '../../display/Rows';
+import { Moment, Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 import { bytes } from './figures';
 

@@ -5,8 +5,8 @@ import { useState } from 'react';
 import { useDocument } from '../../api/document';
 import type { Answer } from '../../api/queries';
 import { OrderForm } from '../../forms/OrderForm';
-import { Secret } from '../../frame/Secret';
-import { Shown } from '../../frame/Shown';
+import { Secret } from '../../display/Secret';
+import { Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 
 interface Asked {

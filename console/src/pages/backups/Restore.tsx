@@ -6,7 +6,7 @@ import { ApiError, call } from '../../api/client';
 import { type ApiDocument, useDocument, useTitle } from '../../api/document';
 import { type Answer, type Change, type Told, useAnswer } from '../../api/queries';
 import { OrderForm, Refusal } from '../../forms/OrderForm';
-import { Shown } from '../../frame/Shown';
+import { Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 import { Changes } from '../review/Changes';
 

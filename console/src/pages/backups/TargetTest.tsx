@@ -6,7 +6,7 @@ import { ROOT } from '../../api/document';
 import { type Answer, useNode, useOrder } from '../../api/queries';
 import { Refusal } from '../../forms/OrderForm';
 import { nameOf } from '../../forms/schema';
-import { Empty, Shown } from '../../frame/Shown';
+import { Empty, Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 
 interface Trial {

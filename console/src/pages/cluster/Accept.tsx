@@ -2,9 +2,9 @@
 import { Alert, Card, CardBody, CardTitle, FormGroup, TextArea } from '@patternfly/react-core';
 import { useState } from 'react';
 
-import type { ApiDocument, Json } from '../../api/document';
+import type { ApiDocument } from '../../api/document';
+import { type Json, isMembers } from '../../api/json';
 import { OrderForm } from '../../forms/OrderForm';
-import { isMembers } from '../../forms/schema';
 import { texts } from '../../texts';
 
 function read(text: string): Record<string, Json> | null {

@@ -6,15 +6,15 @@ import { type ReactNode, useState } from 'react';
 import { ApiError } from '../../api/client';
 import { type Answer, type Change, type PlanBody, useAnswer, useOrder } from '../../api/queries';
 import { Refusal } from '../../forms/OrderForm';
-import { Asked } from '../../frame/Asked';
-import { Facts } from '../../frame/Facts';
-import { Rows } from '../../frame/Rows';
-import { Heading, Moment, Shown } from '../../frame/Shown';
+import { Asked } from '../../display/Asked';
+import { Facts } from '../../display/Facts';
+import { Rows } from '../../display/Rows';
+import { Heading, Moment, Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 import { Changes } from '../review/Changes';
 import { PlanShown } from '../review/PlanShown';
 import { Awaited, State, titleOfProposal } from './Parts';
-import { PROPOSALS, type Proposal, isOpen, useIsMine } from './proposal';
+import { PROPOSALS, type Proposal, isOpen, useIsMine } from '../../api/proposals';
 
 export function OneProposal() {
   const { id } = useParams({ strict: false });

@@ -2,7 +2,7 @@
 import { Label } from '@patternfly/react-core';
 
 import { texts } from '../../texts';
-import { COLOURS, type Proposal } from './proposal';
+import { COLOURS, type Proposal } from '../../api/proposals';
 
 export function State({ of }: { of: Proposal }) {
   return (

@@ -3,20 +3,21 @@ import { Button, Card, CardBody, CardTitle, ExpandableSection, Label } from '@pa
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { type ApiDocument, type Json, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
+import { type ApiDocument, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
+import { type Json, isMembers } from '../../api/json';
 import { type Change, useNode } from '../../api/queries';
-import { Rows } from '../../frame/Rows';
-import { Shown } from '../../frame/Shown';
-import { isMembers, nameOf } from '../../forms/schema';
+import { Rows } from '../../display/Rows';
+import { Shown } from '../../display/Shown';
+import { nameOf } from '../../forms/schema';
 import { texts } from '../../texts';
-import { settingsPath } from '../settings/paths';
+import { settingsPath } from '../../api/paths';
 import { leaves } from './leaves';
 
 const WORDS = { create: texts.review.added, delete: texts.review.removed, reorder: texts.review.moved, replace: texts.review.changed };
 const COLOURS = { create: 'green', delete: 'red', reorder: 'blue', replace: 'blue' } as const;
 
 /** So many rows at first: a review of thousands of changes has to be there at once. */
-const FIRST = 200;
+const FIRST = 100;
 
 interface Props {
   changes: Change[];

@@ -9,10 +9,10 @@ import { useState } from 'react';
 
 import { ApiError } from '../../api/client';
 import { ROOT } from '../../api/document';
+import { isMembers } from '../../api/json';
 import { type Answer, forget, useNode, useOrder, usePlan, useTransaction, useUser } from '../../api/queries';
 import { useRights } from '../../api/rights';
-import { isMembers } from '../../forms/schema';
-import { Asked } from '../../frame/Asked';
+import { Asked } from '../../display/Asked';
 import { texts } from '../../texts';
 import { ToldList } from './PlanShown';
 

@@ -5,11 +5,12 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 
 import { ApiError, type Conflict, call } from '../../api/client';
-import { type ApiDocument, type Json, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
+import { type ApiDocument, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
+import type { Json } from '../../api/json';
 import { type Change, useChanges, useOrder } from '../../api/queries';
 import { nameOf } from '../../forms/schema';
 import { Refusal } from '../../forms/OrderForm';
-import { Shown } from '../../frame/Shown';
+import { Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 import { Value } from './Changes';
 

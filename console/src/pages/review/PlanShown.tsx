@@ -5,7 +5,7 @@ import { Link } from '@tanstack/react-router';
 import { ROOT } from '../../api/document';
 import type { PlanBody, Told } from '../../api/queries';
 import { texts } from '../../texts';
-import { settingsPath } from '../settings/paths';
+import { settingsPath } from '../../api/paths';
 import { Raw } from './Changes';
 
 export function ToldList({ title, variant, told }: { title: string; variant: 'danger' | 'warning'; told: Told[] }) {

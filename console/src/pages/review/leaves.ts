@@ -1,6 +1,6 @@
 // Takes values apart into lines. Pure.
-import type { Json } from '../../api/document';
-import { ORDER, isMembers, step } from '../../forms/schema';
+import { type Json, isMembers, step } from '../../api/json';
+import { ORDER } from '../../forms/schema';
 
 /** Every leaf of a value with its pointer; references are their keys. */
 export function leaves(value: Json, at = ''): [string, string][] {

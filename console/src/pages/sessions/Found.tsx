@@ -1,33 +1,20 @@
 // The search through all sessions.
-import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
+import { Alert, Button, Card, CardBody, CardTitle, ExpandableSection, Form, FormGroup, FormSelect, FormSelectOption, Grid, GridItem, Label, TextInput } from '@patternfly/react-core';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useState } from 'react';
 
 import { useTitle } from '../../api/document';
 import { type List, useAnswer } from '../../api/queries';
-import { Rows } from '../../frame/Rows';
-import { Moment, Shown } from '../../frame/Shown';
+import { Rows } from '../../display/Rows';
+import { Moment, Shown } from '../../display/Shown';
 import { texts } from '../../texts';
-import type { SessionSearch } from '../Sessions';
 import { type SessionBody, lasting, peerName } from './rows';
-
-const PAGE = 50;
-const FIELDS = ['q', 'content', 'start', 'end'] as const;
-const LABELS = { q: texts.sessions.query, content: texts.sessions.content, start: texts.sessions.start, end: texts.sessions.end };
-
-function asked(search: SessionSearch): string {
-  const given = new URLSearchParams({ fields: '*', sort: '-start_time', limit: String(PAGE), offset: String(search.offset ?? 0) });
-  for (const name of FIELDS) {
-    const value = search[name];
-    if (value) given.set(name, name === 'start' || name === 'end' ? new Date(value).toISOString() : value);
-  }
-  return `/api/audit/sessions?${given.toString()}`;
-}
+import { PAGE, PROTOCOLS, SINCE, type SessionSearch, VERDICTS, searchPath } from './search';
 
 export function Found() {
   const search: SessionSearch = useSearch({ strict: false });
   const navigate = useNavigate();
-  const sessions = useAnswer<List<SessionBody>>(asked(search));
+  const sessions = useAnswer<List<SessionBody>>(searchPath(search));
   const go = (next: SessionSearch) => void navigate({ to: '/sessions', search: next });
   return (
     <Card>
@@ -39,7 +26,7 @@ export function Found() {
             <>
               <p role="status">{items.length ? texts.sessions.matches(Number(meta.match_count)) : ''}</p>
               <Missing warnings={meta.warnings} />
-              <Matches items={items} content={search.content} />
+              <Matches items={items} content={search.content} isFiltered={Object.values(search).some((one) => one !== undefined)} />
               <div className="row">
                 {search.offset ? (
                   <Button variant="link" onClick={() => go({ ...search, offset: Math.max(0, (search.offset ?? 0) - PAGE) || undefined })}>
@@ -66,27 +53,44 @@ function Missing({ warnings }: { warnings: unknown }) {
   return found.map((one) => <Alert key={one.path} variant="warning" isInline title={one.message} />);
 }
 
+interface Filter {
+  name: Exclude<keyof SessionSearch, 'offset'>;
+  label: string;
+  /** What can be chosen, with its name; without it a text is typed. */
+  choices?: readonly (readonly [string, string])[];
+  type?: 'datetime-local';
+  placeholder?: string;
+}
+const any = ['', texts.sessions.any] as const;
+const FILTERS: Filter[] = [
+  { name: 'user', label: texts.sessions.user, placeholder: 'ali*' },
+  { name: 'target', label: texts.sessions.target, placeholder: '192.0.2.7' },
+  { name: 'protocol', label: texts.sessions.protocol, choices: [any, ...PROTOCOLS.map((one) => [one, one] as const)] },
+  { name: 'verdict', label: texts.sessions.verdict, choices: [any, ...VERDICTS.map((one) => [one, texts.sessions.verdicts[one]] as const)] },
+  { name: 'since', label: texts.sessions.when, choices: (['', ...SINCE] as const).map((one) => [one, texts.sessions.times[one]] as const) },
+  { name: 'start', label: texts.sessions.start, type: 'datetime-local' },
+  { name: 'end', label: texts.sessions.end, type: 'datetime-local' },
+  { name: 'content', label: texts.sessions.content },
+  { name: 'q', label: texts.sessions.query, placeholder: 'duration:>=3600 AND active:false' },
+];
+
 function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (search: SessionSearch) => void }) {
   const [given, setGiven] = useState<SessionSearch>({ ...search, offset: undefined });
+  // A time that is relative leaves no place for others.
+  const shown = FILTERS.filter(({ type }) => !type || !given.since);
   return (
     <Form
       className="wide"
       onSubmit={(event) => {
         event.preventDefault();
-        onSearch(given);
+        onSearch(given.since ? { ...given, start: undefined, end: undefined } : given);
       }}
     >
       <Grid hasGutter>
-        {FIELDS.map((name) => (
-          <GridItem key={name} span={12} md={6} xl={3}>
-            <FormGroup label={LABELS[name]} fieldId={`filter-${name}`}>
-              <TextInput
-                id={`filter-${name}`}
-                type={name === 'start' || name === 'end' ? 'datetime-local' : 'text'}
-                value={given[name] ?? ''}
-                placeholder={name === 'q' ? 'user.name:alice AND verdict:accept' : undefined}
-                onChange={(_, value) => setGiven({ ...given, [name]: value || undefined })}
-              />
+        {shown.map((filter) => (
+          <GridItem key={filter.name} span={12} md={6} xl={3}>
+            <FormGroup label={filter.label} fieldId={`filter-${filter.name}`}>
+              <FilterField filter={filter} value={given[filter.name] ?? ''} onChange={(value) => setGiven({ ...given, [filter.name]: value || undefined })} />
             </FormGroup>
           </GridItem>
         ))}
@@ -100,6 +104,20 @@ function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (searc
         </Button>
       </div>
     </Form>
+  );
+}
+
+function FilterField({ filter, value, onChange }: { filter: Filter; value: string; onChange: (value: string) => void }) {
+  const id = `filter-${filter.name}`;
+  if (!filter.choices) {
+    return <TextInput id={id} type={filter.type ?? 'text'} value={value} placeholder={filter.placeholder} onChange={(_, next) => onChange(next)} />;
+  }
+  return (
+    <FormSelect id={id} value={value} onChange={(_, next) => onChange(next)}>
+      {filter.choices.map(([one, label]) => (
+        <FormSelectOption key={one} value={one} label={label} />
+      ))}
+    </FormSelect>
   );
 }
 
@@ -144,7 +162,7 @@ interface Match {
   body?: SessionBody;
 }
 
-function Matches({ items, content }: { items: Match[]; content: string | undefined }) {
+function Matches({ items, content, isFiltered }: { items: Match[]; content: string | undefined; isFiltered: boolean }) {
   const titleOf = useTitle();
   const isCluster = new Set(items.map(({ body }) => body?.node_id)).size > 1;
   return (
@@ -152,7 +170,7 @@ function Matches({ items, content }: { items: Match[]; content: string | undefin
       label={texts.sessions.search}
       rows={items}
       keyOf={({ key }) => key}
-      empty={{ title: texts.sessions.none, text: texts.sessions.noneText }}
+      empty={isFiltered ? { title: texts.sessions.none, text: texts.sessions.noneText } : { title: texts.sessions.noneYet, text: texts.sessions.noneYetText }}
       columns={[
         ...(isCluster ? [{ title: texts.sessions.node, cell: ({ body }: Match) => <span title={body?.node_id}>{body?.node_id?.slice(0, 8)}</span> }] : []),
         { title: texts.sessions.began, cell: ({ body }) => <Moment at={body?.start_time} /> },

@@ -3,8 +3,8 @@ import { Alert, Button, Card, CardBody, CardTitle, Label, Modal, ModalBody, Moda
 import { useState } from 'react';
 
 import { type Item, type List, useAnswer, useOrder } from '../../api/queries';
-import { Rows } from '../../frame/Rows';
-import { Moment, Shown } from '../../frame/Shown';
+import { Rows } from '../../display/Rows';
+import { Moment, Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 import { type LiveBody, peerName } from './rows';
 

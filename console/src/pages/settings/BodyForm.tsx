@@ -3,11 +3,12 @@ import { ActionGroup, Alert, Button, Form, List, ListItem, TextArea, ToggleGroup
 import { useEffect, useMemo, useRef, useState } from 'react';
 
 import { ApiError, type Problem } from '../../api/client';
-import { type ApiDocument, type Endpoint, type Json, bodySchema, placeTitle } from '../../api/document';
+import { type ApiDocument, type Endpoint, bodySchema, placeTitle } from '../../api/document';
+import type { Json } from '../../api/json';
 import { useChange } from '../../api/queries';
 import { useRights } from '../../api/rights';
-import { FormContext, type Making, idOf } from '../../forms/context';
-import { Field } from '../../forms/Field';
+import { type Making, idOf } from '../../forms/context';
+import { Field, FormScope } from '../../forms/Field';
 import { initial } from '../../forms/schema';
 import { texts } from '../../texts';
 import { Copies } from './Copies';
@@ -83,7 +84,7 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
   const shown = text ?? JSON.stringify(value, null, 2);
   const isJson = isValid(shown);
   return (
-    <FormContext.Provider value={{ document, problems, isReadOnly, ...(prefix ? { prefix } : {}), ...(making ? { making } : {}) }}>
+    <FormScope document={document} problems={problems} isReadOnly={isReadOnly} {...(prefix ? { prefix } : {})} {...(making ? { making } : {})}>
       <ToggleGroup aria-label={endpoint.title}>
         <ToggleGroupItem text={texts.settings.form} buttonId={`${prefix ?? 'as'}-form`} isSelected={tab === 'form'} isDisabled={!isJson} onChange={() => show('form')} />
         <ToggleGroupItem text={texts.settings.json} buttonId={`${prefix ?? 'as'}-json`} isSelected={tab === 'json'} onChange={() => show('json')} />
@@ -142,7 +143,7 @@ export function BodyForm({ document, endpoint, path, method, body, onDone, onCan
         )}
         <Copies method={method} path={path} body={value} />
       </Form>
-    </FormContext.Provider>
+    </FormScope>
   );
 }
 

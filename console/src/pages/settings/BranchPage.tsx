@@ -3,8 +3,8 @@ import { Card, CardBody, CardTitle, Content, Gallery, Stack } from '@patternfly/
 import { Link } from '@tanstack/react-router';
 
 import { type ApiDocument, type Endpoint, aboutEndpoint, childrenOf, isUseful, useDocument } from '../../api/document';
-import { Shown } from '../../frame/Shown';
-import { settingsPath } from './paths';
+import { Shown } from '../../display/Shown';
+import { settingsPath } from '../../api/paths';
 
 export function BranchPage({ endpoint }: { endpoint: Endpoint }) {
   const document = useDocument();

@@ -3,17 +3,18 @@ import { Button, Card, CardBody, CardTitle, Modal, ModalBody, ModalFooter, Modal
 import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 
-import { type ApiDocument, type Endpoint, type Json, useDocument } from '../../api/document';
+import { type ApiDocument, type Endpoint, useDocument } from '../../api/document';
+import type { Json } from '../../api/json';
 import { type Item, useChange, useNode } from '../../api/queries';
 import { useRights } from '../../api/rights';
 import { nameOf } from '../../forms/schema';
-import { Rows } from '../../frame/Rows';
-import { Shown } from '../../frame/Shown';
+import { Rows } from '../../display/Rows';
+import { Shown } from '../../display/Shown';
 import { texts } from '../../texts';
 import { About } from './About';
 import { BodyForm } from './BodyForm';
 import { MakeObject } from './MakeObject';
-import { settingsPath } from './paths';
+import { settingsPath } from '../../api/paths';
 import { summary } from './summary';
 
 const PAGE = 100;

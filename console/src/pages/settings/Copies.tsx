@@ -2,8 +2,8 @@
 import { Button } from '@patternfly/react-core';
 import { useState } from 'react';
 
-import type { Json } from '../../api/document';
 import { ROOT } from '../../api/document';
+import type { Json } from '../../api/json';
 import { texts } from '../../texts';
 
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;

@@ -5,11 +5,11 @@ import { useNavigate } from '@tanstack/react-router';
 import { type Endpoint, useDocument } from '../../api/document';
 import { useNode } from '../../api/queries';
 import { nameOf } from '../../forms/schema';
-import { Shown } from '../../frame/Shown';
+import { Shown } from '../../display/Shown';
 import { About } from './About';
 import { BodyForm } from './BodyForm';
 import { MakeObject } from './MakeObject';
-import { settingsPath } from './paths';
+import { settingsPath } from '../../api/paths';
 
 export function EndpointPage({ endpoint, objectKey }: { endpoint: Endpoint; objectKey: string }) {
   const navigate = useNavigate();

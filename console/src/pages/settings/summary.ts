@@ -1,6 +1,6 @@
 // One line about an object. Pure.
-import type { Json } from '../../api/document';
-import { isMembers, nameOf } from '../../forms/schema';
+import { type Json, isMembers } from '../../api/json';
+import { nameOf } from '../../forms/schema';
 
 const MOST = 4;
 
