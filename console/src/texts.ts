@@ -231,7 +231,7 @@ export const texts = {
     query: 'Query, for all the rest',
     any: 'Any',
     when: 'When',
-    times: { '': 'Any time, or from and to', '1h': 'Last hour', '1d': 'Last 24 hours', '7d': 'Last 7 days', '30d': 'Last 30 days' },
+    times: { '': 'Any time', '1h': 'Last hour', '1d': 'Last 24 hours', '7d': 'Last 7 days', '30d': 'Last 30 days' },
     verdicts: { ACCEPT: 'Accepted', AUTH_FAIL: 'Login failed', FAIL: 'Failed', TERMINATED: 'Ended by somebody' },
     start: 'Begun after',
     end: 'Ended before',

@@ -44,6 +44,8 @@ const Change = ({ path, children }: { path: string; children: ReactNode }) => (
 
 const textOf = (body: Json | undefined, member: string) => (isMembers(body) && typeof body[member] === 'string' && body[member]) || texts.rights.nothing;
 
+const serversOf = (body: Json | undefined) => (isMembers(body) ? [body.primary, body.secondary].filter((one) => typeof one === 'string').join(', ') : '');
+
 /** What the node is called, and whom it asks for the names of others. */
 function Naming() {
   const naming = useNode(`${NETWORK}/naming`);
@@ -59,7 +61,7 @@ function Naming() {
                 [texts.network.host, textOf(body, 'hostname')],
                 [texts.network.domain, textOf(body, 'domainname')],
                 [texts.network.nickname, textOf(body, 'nickname')],
-                [texts.network.dns, [textOf(dns.data?.body, 'primary'), textOf(dns.data?.body, 'secondary')].join(', ')],
+                [texts.network.dns, serversOf(dns.data?.body) || texts.rights.nothing],
               ]}
             />
           )}

@@ -2,7 +2,7 @@
 // runs with them, all of it or nothing.
 import { Alert, Button, Card, CardBody, CardTitle, Flex, FlexItem, FormGroup, Radio, Stack, StackItem } from '@patternfly/react-core';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 import { ApiError, type Conflict, call } from '../../api/client';
 import { type ApiDocument, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
@@ -33,15 +33,20 @@ export function Conflicts({ paths }: { paths: string[] }) {
   const document = useDocument();
   const changes = useChanges();
   const conflicts = useQuery({ queryKey: ['transaction', 'conflicts', paths], queryFn: found });
+  // Whoever has just tried to commit is at the other end of the page.
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => place.current?.focus(), []);
   return (
-    <Card>
-      <CardTitle component="h2">{texts.review.conflicts}</CardTitle>
-      <CardBody>
-        <Shown of={document}>
-          {(known) => <Shown of={conflicts}>{(list) => <Choices document={known} conflicts={list} changes={changes.data?.changes ?? []} />}</Shown>}
-        </Shown>
-      </CardBody>
-    </Card>
+    <div ref={place} tabIndex={-1}>
+      <Card>
+        <CardTitle component="h2">{texts.review.conflicts}</CardTitle>
+        <CardBody>
+          <Shown of={document}>
+            {(known) => <Shown of={conflicts}>{(list) => <Choices document={known} conflicts={list} changes={changes.data?.changes ?? []} />}</Shown>}
+          </Shown>
+        </CardBody>
+      </Card>
+    </div>
   );
 }
 

@@ -60,6 +60,7 @@ interface Filter {
   choices?: readonly (readonly [string, string])[];
   type?: 'datetime-local';
   placeholder?: string;
+  isWide?: boolean;
 }
 const any = ['', texts.sessions.any] as const;
 const FILTERS: Filter[] = [
@@ -71,7 +72,7 @@ const FILTERS: Filter[] = [
   { name: 'start', label: texts.sessions.start, type: 'datetime-local' },
   { name: 'end', label: texts.sessions.end, type: 'datetime-local' },
   { name: 'content', label: texts.sessions.content },
-  { name: 'q', label: texts.sessions.query, placeholder: 'duration:>=3600 AND active:false' },
+  { name: 'q', label: texts.sessions.query, placeholder: 'duration:>=3600 AND active:false', isWide: true },
 ];
 
 function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (search: SessionSearch) => void }) {
@@ -88,7 +89,7 @@ function Filters({ search, onSearch }: { search: SessionSearch; onSearch: (searc
     >
       <Grid hasGutter>
         {shown.map((filter) => (
-          <GridItem key={filter.name} span={12} md={6} xl={3}>
+          <GridItem key={filter.name} span={12} md={6} xl={filter.isWide ? 12 : 3}>
             <FormGroup label={filter.label} fieldId={`filter-${filter.name}`}>
               <FilterField filter={filter} value={given[filter.name] ?? ''} onChange={(value) => setGiven({ ...given, [filter.name]: value || undefined })} />
             </FormGroup>
