@@ -139,6 +139,8 @@ class Staging:
     warnings: list[dict[str, Any]] = field(default_factory=list)
 
     staged: Candidate | None = None
+    _endpoints: dict[tuple[str, str], Endpoint] = field(default_factory=dict)
+    """By method and path: endpoints that passed all checks. Thousands of changes may make objects at one of them."""
 
     def look_ahead(self) -> None:
         """Do what takes its time before the turn comes, as far as the caller may. Blocks."""
@@ -158,6 +160,7 @@ class Staging:
     def candidate(self) -> Candidate:
         """Return what runs with all of the changes. Raises RefusedChangesError with every problem."""
         candidate = Candidate.on(self.shared.running())
+        self._endpoints.clear()  # what was found ahead was found by the rights of that moment
         wrong: list[tuple[int, InvalidBody | SemanticError]] = []
         failed: list[str] = []
         with new_keys(self.keys):
@@ -203,11 +206,14 @@ class Staging:
             self.keys[name] = made
         href = Place(endpoint.path, made).href
         self.results.append({"href": href, "key": made or endpoint.key, "status": 201 if sent.method == "POST" else 200})
-        self.warnings += [{**warning, "change": index} for warning in as_json(warnings, href)]
+        if warnings:
+            self.warnings += [{**warning, "change": index} for warning in as_json(warnings, href)]
 
     def _addressed(self, index: int, candidate: Candidate) -> tuple[Endpoint, str]:
         """Return where a change goes, after the checks of a request up to the right."""
         sent = self.sent[index]
+        if (known := self._endpoints.get((sent.method, sent.path))) is not None:
+            return known, ""
         segments = path_segments(sent.path.encode())
         if segments is None:
             raise errors.bad_request("The path can't be decoded.")
@@ -228,6 +234,8 @@ class Staging:
             raise errors.method_not_allowed(sent.method, href)
         if not may_write(self.login.rights, endpoint, key):
             raise errors.unauthorized(href, write=True)
+        if not key:
+            self._endpoints[sent.method, sent.path] = endpoint
         return endpoint, key
 
     def change_at(self, path: str) -> int | None:

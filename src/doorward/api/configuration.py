@@ -46,7 +46,7 @@ class Configuration:
 
     def check_scope(self, snapshot: Snapshot, place: Place) -> None:
         """Raise SemanticError where Central Management sets what stands at the place."""
-        problems = list(from_central_management(self.tree, snapshot, [place]))
+        problems = from_central_management(self.tree, snapshot, [place])
         if problems and (since := self._away()) is not None:
             problems = [replace(p, message=f"{p.message} It has not answered since {since}.") for p in problems]
         if problems:

@@ -64,7 +64,7 @@ class RevisionRestore(Resource):
             before = draft.candidate
             draft.candidate = candidate = await service.queue.run(lambda: self._restored(before, order.paths))
             await asyncio.to_thread(self._check_rights, request, before, candidate)
-            returning = service.pipeline.secrets.returning(candidate.snapshot, candidate.edits(), candidate)
+            returning = service.pipeline.secrets.returning(candidate.edits(), candidate)
             warnings = told + as_json(await asyncio.to_thread(list, returning), request.href)
         return status(service, candidate, **({"warnings": warnings} if warnings else {}))
 

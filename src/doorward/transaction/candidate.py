@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from msgspec import Struct
 
-from doorward.store.port import Edit
+from doorward.transaction.edits import DocumentEdit
 from doorward.tree.places import Place
 from doorward.tree.snapshot import Document, Snapshot
 
@@ -48,8 +48,9 @@ class Candidate:
 
     def put(self, place: Place, document: Document, position: int | None = None) -> None:
         """Set a body. An equal body is no change."""
-        if self.snapshot.document(place) != document:
-            self.snapshot = self.snapshot.put(place, document, position)
+        snapshot = self.snapshot.put(place, document, position)
+        if snapshot is not self.snapshot:
+            self.snapshot = snapshot
             self.touched[place] = None
 
     def remove(self, place: Place) -> None:
@@ -57,13 +58,12 @@ class Candidate:
         self.snapshot = self.snapshot.remove(place)
         self.touched[place] = None
 
-    def edits(self) -> Iterator[Edit]:
+    def edits(self) -> Iterator[DocumentEdit]:
         """Yield the net difference to the base, in the order of the writes."""
         for place in self.touched:
-            old, new = self.base.snapshot.document(place), self.snapshot.document(place)
-            if old != new:
-                position = (self.snapshot if new else self.base.snapshot).position(place)
-                yield Edit(place, old.stored if old else None, new.stored if new else None, position)
+            edit = DocumentEdit.between(place, self.base.snapshot.entry(place), self.snapshot.entry(place))
+            if edit.old != edit.new:
+                yield edit
 
     @property
     def texts(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from doorward.store.port import Edit
+from doorward.transaction.edits import DocumentEdit
 from doorward.tree.changes import MISSING, Difference, differences
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import arranges
@@ -17,7 +18,7 @@ def as_changes(tree: Tree, edits: Iterable[Edit]) -> list[dict[str, Any]]:
     """Return the changes of some edits. Values are as GET shows them; secrets are not in documents."""
     changes: list[dict[str, Any]] = []
     for edit in edits:
-        old, new = (_shown(tree, edit, body) for body in (edit.old, edit.new))
+        old, new = _shown(tree, edit)
         if _is_order(tree, edit):
             before, after = ([] if order is MISSING else order for order in (old, new))
             if before != after:
@@ -34,7 +35,14 @@ def _is_order(tree: Tree, edit: Edit) -> bool:
     return endpoint is not None and arranges(endpoint.node, edit.place)
 
 
-def _shown(tree: Tree, edit: Edit, body: bytes | None) -> Any:
+def _shown(tree: Tree, edit: Edit) -> tuple[Any, Any]:
+    """Return both bodies of an edit as they are shown."""
+    if isinstance(edit, DocumentEdit):
+        return edit.before.shown_value if edit.before else MISSING, edit.after.shown_value if edit.after else MISSING
+    return _shown_body(tree, edit, edit.old), _shown_body(tree, edit, edit.new)
+
+
+def _shown_body(tree: Tree, edit: Edit, body: bytes | None) -> Any:
     if body is None:
         return MISSING
     value = decode_own(body)

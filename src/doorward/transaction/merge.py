@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from msgspec import Struct
 from pydantic import ValidationError
 
-from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
+from doorward.transaction.edits import DocumentEdit
 from doorward.tree.changes import MISSING, At, Difference, carry, differences, overlapping, same, value_at
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
@@ -44,7 +44,7 @@ class Merged(Struct, frozen=True):
     """What would run: the whole configuration, and the documents in which it differs from the running one."""
 
     snapshot: Snapshot
-    edits: tuple[Edit, ...]
+    edits: tuple[DocumentEdit, ...]
 
 
 def merge(tree: Tree, candidate: Candidate, running: Running, choices: Mapping[str, Choice] = UNDECIDED) -> Merged:
@@ -52,8 +52,8 @@ def merge(tree: Tree, candidate: Candidate, running: Running, choices: Mapping[s
 
     ``choices`` say what becomes of collisions, by their paths. Raises MergeConflict with all others.
     """
-    if candidate.base is running and _keeps_order(candidate):
-        return _unmerged(tree, candidate)
+    if candidate.base is running and (unmerged := _unmerged(tree, candidate)) is not None:
+        return unmerged
     snapshot = running.snapshot
     collisions: list[Collision] = []
     changed: dict[Place, None] = {}
@@ -76,28 +76,25 @@ def merge(tree: Tree, candidate: Candidate, running: Running, choices: Mapping[s
         changed[place] = None
     if collisions:
         raise MergeConflict(collisions)
-    snapshot = _without_abandoned(tree, snapshot, running.snapshot, changed)
-    return Merged(snapshot, tuple(_edit(place, running.snapshot, snapshot) for place in changed))
+    edits = [DocumentEdit.between(place, running.snapshot.entry(place), snapshot.entry(place)) for place in changed]
+    return _without_abandoned(tree, snapshot, edits)
 
 
-def _keeps_order(candidate: Candidate) -> bool:
-    """Whether every object that is as it was stands where it stood: one that was removed and put back may not."""
-    base, mine = candidate.base.snapshot, candidate.snapshot
-    return all(
-        base.position(place) == mine.position(place)
-        for place in candidate.touched
-        if place.key and (document := mine.document(place)) is not None and base.document(place) == document
-    )
+def _unmerged(tree: Tree, candidate: Candidate) -> Merged | None:
+    """Return what a candidate holds, where nobody committed since it began: nothing has to be put in again.
 
-
-def _unmerged(tree: Tree, candidate: Candidate) -> Merged:
-    """Return what a candidate holds, where nobody committed since it began: nothing has to be put in again."""
-    before = candidate.base.snapshot
-    edits = sorted(candidate.edits(), key=lambda edit: edit.position if edit.new is not None else 0)
-    changed = dict.fromkeys(edit.place for edit in edits)
-    snapshot = _without_abandoned(tree, candidate.snapshot, before, changed)
-    further = list(changed)[len(edits) :]
-    return Merged(snapshot, (*edits, *(_edit(place, before, snapshot) for place in further)))
+    None where an object is as it was and not where it was, for it was removed and put back.
+    """
+    edits: list[DocumentEdit] = []
+    for place in candidate.touched:
+        before, after = candidate.base.snapshot.entry(place), candidate.snapshot.entry(place)
+        edit = DocumentEdit.between(place, before, after)
+        if edit.old != edit.new:
+            edits.append(edit)
+        elif before is not None and after is not None and before.position != after.position:
+            return None
+    edits.sort(key=lambda edit: edit.position if edit.new is not None else 0)  # objects keep their order among each other
+    return _without_abandoned(tree, candidate.snapshot, edits)
 
 
 def rebased(tree: Tree, candidate: Candidate, running: Running, choices: Mapping[str, Choice] = UNDECIDED) -> Candidate:
@@ -114,11 +111,6 @@ def _position(candidate: Candidate, place: Place, position: int) -> int | None:
     """A restored object returns to its old position; a new one goes to the end, wherever that is by now."""
     objects = candidate.base.snapshot.objects(place.path)
     return position if place.key and position < objects.next_position else None
-
-
-def _edit(place: Place, before: Snapshot, after: Snapshot) -> Edit:
-    old, new = before.document(place), after.document(place)
-    return Edit(place, old.stored if old else None, new.stored if new else None, (after if new else before).position(place))
 
 
 class _Three(Struct, frozen=True):
@@ -164,14 +156,15 @@ def _widened(mine: Difference, their_places: list[At], theirs: Any, body: Any) -
     return Difference("create" if there is MISSING else "replace", at, there, value_at(body, at))
 
 
-def _without_abandoned(tree: Tree, after: Snapshot, before: Snapshot, changed: dict[Place, None]) -> Snapshot:
-    """Remove the write-once objects whose last owner let go of them in these changes."""
-    for place in list(changed):
-        old = before.document(place)
-        for reference in old.references if old else ():
+def _without_abandoned(tree: Tree, snapshot: Snapshot, edits: Sequence[DocumentEdit]) -> Merged:
+    """Return what edits lead to, without the write-once objects whose last owner let go of them in these edits."""
+    removed: list[DocumentEdit] = []
+    for edit in edits:
+        for reference in edit.before.references if edit.before else ():
             target = Place(reference.to, reference.key)
-            store = isinstance(tree[reference.to].node, WriteOnce)
-            if store and after.document(target) is not None and not after.who_refers_to(reference.href):
-                after = after.remove(target)
-                changed[target] = None
-    return after
+            if not isinstance(tree[reference.to].node, WriteOnce) or snapshot.who_refers_to(reference.href):
+                continue
+            if (entry := snapshot.entry(target)) is not None:
+                snapshot = snapshot.remove(target)
+                removed.append(DocumentEdit.between(target, entry, None))
+    return Merged(snapshot, (*edits, *removed))

@@ -91,7 +91,7 @@ class Planner:
         probed = probe_warnings(self._tree, merged.edits, self._prober)
         reached = () if problems else reach_warnings(self._tree, merged.edits)
         advised = [problem for advise in self.advisers for problem in advise(merged)]
-        advised += self._secrets.returning(merged.snapshot, merged.edits, candidate)
+        advised += self._secrets.returning(merged.edits, candidate)
         rules = change_approval.rules_for(running.snapshot, (edit.place.href for edit in merged.edits))
         warnings = (*findings.warnings, *leaving, *advised, *probed, *reached, *absent)
         return CommitReport(merged, plan, tuple(problems), warnings, rules)

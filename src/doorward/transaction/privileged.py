@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from doorward.store.port import Edit, Store
+from doorward.store.port import Store
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.edits import DocumentEdit
 from doorward.transaction.merge import Merged
 from doorward.tree.destinations import Towards, Use, uses
 from doorward.tree.nodes import Valued, WriteOnce
@@ -82,12 +83,12 @@ class _Secrets(Struct, frozen=True):
     candidate: Candidate
     by: Committer
 
-    def problems(self, edit: Edit) -> Iterator[Problem]:
+    def problems(self, edit: DocumentEdit) -> Iterator[Problem]:
         """Yield which secrets of a changed body would go elsewhere."""
-        node, document = self.tree[edit.place.path].node, self.after.document(edit.place)
+        node, document = self.tree[edit.place.path].node, edit.after
         if document is None or not document.references or not isinstance(node, Valued):
             return
-        for use in uses(node.adapter.validate_python(document.value)):
+        for use in uses(document.read(node)):
             target = Place(use.reference.to, use.reference.key)
             secret = self.after.document(target)
             if secret is None or not holds_secret(secret) or self._is_taken(target):
@@ -115,6 +116,6 @@ def _towards(tree: Tree, snapshot: Snapshot, owner: Place, href: str) -> Iterato
     """Yield where a secret goes from a place."""
     node, document = tree[owner.path].node, snapshot.document(owner)
     if document is not None and isinstance(node, Valued):
-        for use in uses(node.adapter.validate_python(document.value)):
+        for use in uses(document.read(node)):
             if use.reference.href == href:
                 yield use.towards

@@ -10,11 +10,9 @@ import time
 from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any
 
 from doorward.host.ntp_probe import Prober, ProbeResult
-from doorward.store.port import Edit
-from doorward.tree.jsontext import decode_own
+from doorward.transaction.edits import DocumentEdit
 from doorward.tree.nodes import Valued
 from doorward.tree.problems import Problem
 from doorward.tree.registry import Tree
@@ -27,20 +25,16 @@ _UNSYNCHRONISED_STRATA = {0, 16}
 _LEAP_UNKNOWN = 3
 
 
-def probe_warnings(tree: Tree, edits: Iterable[Edit], prober: Prober) -> Iterator[Problem]:
+def probe_warnings(tree: Tree, edits: Iterable[DocumentEdit], prober: Prober) -> Iterator[Problem]:
     """Yield warnings about added hosts whose probe has ended. Never waits."""
     for edit in edits:
         node = tree[edit.place.path].node
-        if not isinstance(node, Valued) or node.probe is None or edit.new is None:
+        if not isinstance(node, Valued) or node.probe is None or edit.after is None:
             continue
-        for at, host in node.probe(_parsed(node, edit.old), node.parse(decode_own(edit.new))):
+        for at, host in node.probe(edit.before and edit.before.read(node), edit.after.read(node)):
             result = prober.found(host)
             if result is not None and (found := _judged(host, result)) is not None:
                 yield Problem(found[0], found[1], at, edit.place.href)
-
-
-def _parsed(node: Valued[Any], body: bytes | None) -> Any:
-    return node.parse(decode_own(body)) if body else None
 
 
 def _judged(host: str, result: ProbeResult) -> tuple[str, str] | None:
@@ -55,13 +49,13 @@ def _judged(host: str, result: ProbeResult) -> tuple[str, str] | None:
     return None
 
 
-def reach_warnings(tree: Tree, edits: Iterable[Edit]) -> Iterator[Problem]:
+def reach_warnings(tree: Tree, edits: Iterable[DocumentEdit]) -> Iterator[Problem]:
     """Try the servers that were added, all at once, and yield warnings about those that did not answer within 2 s."""
     wanted: dict[tuple[str, int], list[tuple[str, str]]] = {}
     for edit in edits:
         node = tree[edit.place.path].node
-        if isinstance(node, Valued) and node.reach is not None and edit.new is not None:
-            for at, host, port in node.reach(_parsed(node, edit.old), node.parse(decode_own(edit.new))):
+        if isinstance(node, Valued) and node.reach is not None and edit.after is not None:
+            for at, host, port in node.reach(edit.before and edit.before.read(node), edit.after.read(node)):
                 wanted.setdefault((host, port), []).append((at, edit.place.href))
     failed = _tried(wanted)
     for (host, port), places in wanted.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -10,13 +10,14 @@ from msgspec.structs import replace
 
 from doorward.store.port import Edit
 from doorward.transaction.claims import port_conflicts
+from doorward.transaction.edits import DocumentEdit
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import Collection, Rule, Valued, WriteOnce, arranges
 from doorward.tree.places import Place
 from doorward.tree.problems import Problem, pointer
 from doorward.tree.references import references
 from doorward.tree.registry import Tree
-from doorward.tree.snapshot import Document, Snapshot
+from doorward.tree.snapshot import Document, Entry, Snapshot
 
 _BY_TIME = {"expired", "not_yet_valid"}
 """Codes of what time alone brings about, or a clock that is wrong."""
@@ -34,21 +35,19 @@ class Findings(Struct, frozen=True):
         return Findings(tuple(problem for problem in self.problems if problem not in aged), (*self.warnings, *aged))
 
 
-def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findings:
+def check_rules(tree: Tree, snapshot: Snapshot, edits: Sequence[DocumentEdit]) -> Findings:
     """Run every rule that the edits touch, over the whole configuration."""
     problems: list[Problem] = []
     warnings: list[Problem] = []
-    edits = tuple(edits)
     for edit in edits:
-        document = snapshot.document(edit.place)
-        if document is None:
+        if edit.after is None:
             problems.extend(_still_referenced(snapshot, edit.place))
         else:
-            problems.extend(_integrity(tree, snapshot, edit.place, document))
-            warnings.extend(_step(tree, snapshot, edit, document))
+            problems.extend(_integrity(tree, snapshot, edit.place, edit.after))
+            warnings.extend(_step(tree, snapshot, edit))
     for path in dict.fromkeys(edit.place.path for edit in edits):
         problems.extend(_too_many(tree, snapshot, path))
-    for place in _concerned(tree, snapshot, edits):
+    for place in _concerned(tree, edits):
         node = tree[place.path].node
         problems.extend(_run(node.rules, snapshot, place))
         warnings.extend(_run(node.advice, snapshot, place))
@@ -60,15 +59,20 @@ def check_rules(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> Findin
 
 def about_steps(tree: Tree, snapshot: Snapshot, edits: Iterable[Edit]) -> list[Problem]:
     """Return the warnings about what changed; all others are about what is."""
-    documents = ((edit, snapshot.document(edit.place)) for edit in edits)
-    return [problem for edit, document in documents if document is not None for problem in _step(tree, snapshot, edit, document)]
+    found: list[Problem] = []
+    for edit in edits:
+        node, entry = tree[edit.place.path].node, snapshot.entry(edit.place)
+        if entry is not None and edit.old is not None and isinstance(node, Valued) and node.step:
+            before = Entry(entry.position, tree.load(edit.place, decode_own(edit.old)))
+            found.extend(_step(tree, snapshot, DocumentEdit.between(edit.place, before, entry)))
+    return found
 
 
-def _concerned(tree: Tree, snapshot: Snapshot, edits: tuple[Edit, ...]) -> Iterator[Place]:
+def _concerned(tree: Tree, edits: Sequence[DocumentEdit]) -> Iterator[Place]:
     """Yield the places whose own rules must run: those changed, and those that read what changed."""
     changed = {edit.place.path for edit in edits}
     for edit in edits:
-        if snapshot.document(edit.place) is not None:
+        if edit.after is not None:
             yield edit.place
     for reader in dict.fromkeys(reader for path in changed for reader in tree.readers.get(path, ())):
         if reader not in changed or isinstance(tree[reader].node, Collection):
@@ -81,11 +85,12 @@ def _run(rules: tuple[Rule, ...], snapshot: Snapshot, place: Place) -> Iterator[
             yield problem if problem.path else replace(problem, path=place.href)
 
 
-def _step(tree: Tree, snapshot: Snapshot, edit: Edit, new: Document) -> Iterator[Problem]:
+def _step(tree: Tree, snapshot: Snapshot, edit: DocumentEdit) -> Iterator[Problem]:
     node = tree[edit.place.path].node
-    if isinstance(node, Valued) and node.step and edit.old is not None and not arranges(node, edit.place):
-        for problem in node.step(node.parse(decode_own(edit.old)), new.read(node), snapshot):
-            yield replace(problem, path=edit.place.href)
+    if edit.before is None or edit.after is None or not isinstance(node, Valued) or not node.step or arranges(node, edit.place):
+        return
+    for problem in node.step(edit.before.read(node), edit.after.read(node), snapshot):
+        yield replace(problem, path=edit.place.href)
 
 
 def _still_referenced(snapshot: Snapshot, place: Place) -> Iterator[Problem]:

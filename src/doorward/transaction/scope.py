@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from doorward.membership.cluster_role import cluster_role
 from doorward.tree.places import Place
@@ -11,12 +11,14 @@ from doorward.tree.registry import Tree
 from doorward.tree.snapshot import Snapshot
 
 
-def from_central_management(tree: Tree, snapshot: Snapshot, places: Iterable[Place]) -> Iterator[Problem]:
-    """Yield a problem for each place that is not this node's to write."""
+def from_central_management(tree: Tree, snapshot: Snapshot, places: Iterable[Place]) -> list[Problem]:
+    """Return a problem for each place that is not this node's to write."""
     known = cluster_role(snapshot)
     if not known.managed:
-        return
-    for place in places:
-        if tree[place.path].node.scope == "cluster":
-            message = f"Set by Central Management at {known.central_addresses[0]}."
-            yield Problem("from_central_management", message, "", place.href)
+        return []
+    message = f"Set by Central Management at {known.central_addresses[0]}."
+    return [
+        Problem("from_central_management", message, "", place.href)
+        for place in places
+        if tree[place.path].node.scope == "cluster"
+    ]

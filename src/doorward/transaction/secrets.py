@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from doorward.store.port import Edit, Secret, Store
 from doorward.store.vault import Vault
 from doorward.transaction.candidate import Candidate
+from doorward.transaction.edits import DocumentEdit
 from doorward.tree.jsontext import decode_own
 from doorward.tree.nodes import Valued, WriteOnce
 from doorward.tree.places import ROOT, Place
@@ -60,11 +61,11 @@ class SecretKeeping:
         self._tree, self._store, self._vault, self._keeper = tree, store, vault, keeper
         self._in_hand: dict[str, str] = {}
 
-    def problems(self, snapshot: Snapshot, edits: Sequence[Edit], candidate: Candidate) -> list[Problem]:
+    def problems(self, snapshot: Snapshot, edits: Sequence[DocumentEdit], candidate: Candidate) -> list[Problem]:
         """Return what forbids the new owners' secrets."""
         found: list[Problem] = []
         texts = candidate.secrets
-        for place in self._concerned(snapshot, edits):
+        for place in self._concerned(edits):
             owned, text = owner_of(snapshot, place), self._text(place.key, texts)
             if owned is not None and owned[1] == "hash" and text is not None:
                 at, is_only = self._where(snapshot, owned[0], place)
@@ -75,12 +76,13 @@ class SecretKeeping:
                 found.append(Problem("unsuitable", "Its owner so far has it in another form; make a new one.", "", owned[0].href))
         for edit in edits:
             brought = edit.place.key in candidate.secrets or edit.place.key in candidate.kept
-            owned = owner_of(snapshot, edit.place)
-            if edit.old is None and not brought and owned is not None and is_lost(self._tree, self._store, edit):
+            if edit.old is not None or brought or not is_lost(self._tree, self._store, edit):
+                continue
+            if (owned := owner_of(snapshot, edit.place)) is not None:
                 found.append(Problem("secret_gone", _GONE, "", owned[0].href))
         return found
 
-    def returning(self, snapshot: Snapshot, edits: Iterable[Edit], candidate: Candidate) -> Iterator[Problem]:
+    def returning(self, edits: Iterable[DocumentEdit], candidate: Candidate) -> Iterator[Problem]:
         """Warn of accounts that get back a password that they had before, as by going back to an earlier revision.
 
         An archive brings its passwords with it, and whoever restores it is told of them there.
@@ -88,25 +90,26 @@ class SecretKeeping:
         brought = candidate.secrets.keys() | candidate.kept.keys()
         names: dict[str, list[str]] = {}
         for edit in edits:
-            document = snapshot.document(edit.place)
-            compared = {r.key for r in document.references if r.form == "hash"} if document else set()
-            if document is None or not compared - brought:
+            if edit.after is None or not edit.after.references:
                 continue
-            before = {r.key for r in self._tree.load(edit.place, decode_own(edit.old)).references} if edit.old else set()
+            compared = {r.key for r in edit.after.references if r.form == "hash"}
+            if not compared - brought:
+                continue
+            before = {r.key for r in edit.before.references} if edit.before is not None else set()
             earlier = [self._store.secret(key) for key in compared - brought - before]
             if any(secret is not None and secret.form == "hash" for secret in earlier):
-                names.setdefault(edit.place.path, []).append(document.value["name"])
+                names.setdefault(edit.place.path, []).append(edit.after.value["name"])
         for path, those in names.items():
             those.sort()
             more = f" and {len(those) - _NAMED} more" if len(those) > _NAMED else ""
             message = f"An earlier password counts afterwards, not the one of now: {', '.join(those[:_NAMED])}{more}."
             yield Problem("other_password", message, "", path)
 
-    def prepare(self, snapshot: Snapshot, edits: Iterable[Edit], texts: dict[str, str]) -> list[Secret]:
+    def prepare(self, snapshot: Snapshot, edits: Iterable[DocumentEdit], texts: dict[str, str]) -> list[Secret]:
         """Return the secrets to store: new ones, and those that found their owner. Hashing takes its time."""
         return [
             self._sealed(place.key, owner_of(snapshot, place), text)
-            for place in self._concerned(snapshot, edits)
+            for place in self._concerned(edits)
             if (text := self._text(place.key, texts)) is not None
         ]
 
@@ -164,16 +167,15 @@ class SecretKeeping:
         kept = self._keeper.hashed(text) if form == "hash" else text
         return Secret(key, form, self._vault.seal(f"{key}:{form}", kept))
 
-    def _concerned(self, snapshot: Snapshot, edits: Iterable[Edit]) -> list[Place]:
+    def _concerned(self, edits: Iterable[DocumentEdit]) -> list[Place]:
         """Return the write-once objects that the edits made or gave an owner."""
         found: dict[Place, None] = {}
         for edit in edits:
-            document = snapshot.document(edit.place)
-            if document is None:
+            if edit.after is None:
                 continue
             if isinstance(self._tree[edit.place.path].node, WriteOnce):
                 found[edit.place] = None
-            for reference in document.references:
+            for reference in edit.after.references:
                 if isinstance(self._tree[reference.to].node, WriteOnce):
                     found[Place(reference.to, reference.key)] = None
         return list(found)

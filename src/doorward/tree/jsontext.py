@@ -148,7 +148,8 @@ class _Inspection(Struct, frozen=True):
             yield Problem("length", f"At most {self.widest} {kind}.", pointer(at))
         elif isinstance(value, list):
             for index, element in enumerate(value):
-                yield from self.faults(element, (*at, index))
+                if self._is_suspect(element):
+                    yield from self.faults(element, (*at, index))
         else:
             yield from self._faults_of_object(value, at)
 
@@ -159,8 +160,12 @@ class _Inspection(Struct, frozen=True):
         for name, member in value.items():
             if self.surrogates and not _encodable(name):
                 yield Problem("format", "A member name holds half of a surrogate pair.", pointer(at))
-            else:
+            elif self._is_suspect(member):
                 yield from self.faults(member, (*at, name))
+
+    def _is_suspect(self, value: object) -> bool:
+        """Whether there can be a fault in a value: in most there can't, and they need not be looked into."""
+        return isinstance(value, (dict, list)) or (self.surrogates and isinstance(value, str))
 
 
 def _encodable(text: str) -> bool:

@@ -6,7 +6,7 @@ See the protocol, section 5.2.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -173,16 +173,31 @@ class RefersToPart(RefersTo, frozen=True):
         return Reference(self.to, key, self.form, "/".join(found))
 
 
-def references(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Reference[Any]]]:
-    """Yield every reference inside a model, with its place."""
+Located = tuple[tuple[str | int, ...], Reference[Any]]
+"""A reference with its place inside a model."""
+
+_SCALARS = frozenset({bool, float, int, str, type(None)})
+"""The types of most members, which hold no reference: a look at them would be half of the work of a write."""
+
+
+def references(value: Any) -> list[Located]:
+    """Return every reference inside a model, with its place."""
+    found: list[Located] = []
+    _gather(value, (), found)
+    return found
+
+
+def _gather(value: Any, at: tuple[str | int, ...], found: list[Located]) -> None:
     if isinstance(value, Reference):
-        yield at, value
-    elif isinstance(value, BaseModel):
-        for name, member in value.__dict__.items():
-            yield from references(member, (*at, name))
+        found.append((at, value))
+        return
+    members: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, BaseModel):
+        members = value.__dict__.items()
     elif isinstance(value, list):
-        for index, element in enumerate(value):
-            yield from references(element, (*at, index))
+        members = enumerate(value)
     elif isinstance(value, dict):
-        for name, member in value.items():
-            yield from references(member, (*at, name))
+        members = value.items()
+    for name, member in members:
+        if type(member) not in _SCALARS:
+            _gather(member, (*at, name), found)

@@ -181,6 +181,13 @@ class Snapshot:
             raise KeyError(place.href)
         return document
 
+    def entry(self, place: Place) -> Entry | None:
+        """Return the body at a place with its position, 0 for a singleton; None where there is none."""
+        if place.key:
+            return self.objects(place.path).entries.get(place.key)
+        document = self.singletons.get(place.path)
+        return Entry(0, document) if document is not None else None
+
     def objects(self, path: str) -> Objects:
         """Return the collection at a path; an empty one where nothing was made yet."""
         return self.collections.get(path, _NOTHING)
@@ -249,11 +256,14 @@ class Snapshot:
         return document is not None and (not reference.inside or reference.found_in(document.value))
 
     def put(self, place: Place, document: Document, position: int | None = None) -> Snapshot:
-        """Return the configuration with the body at the place."""
-        old = self.document(place)
-        referrers = self._relinked(place, old.references if old else frozenset(), document.references)
+        """Return the configuration with the body at the place; this one where an equal body is there."""
+        objects = self.objects(place.path) if place.key else _NOTHING
+        old = objects.document(place.key) if place.key else self.singletons.get(place.path)
+        if old is not None and old == document:
+            return self
+        referrers = self._relinked(place, old.references if old is not None else frozenset(), document.references)
         if place.key:
-            objects = self.objects(place.path).put(place.key, document, position)
+            objects = objects.put(place.key, document, position)
             return Snapshot(self.singletons, self.collections.insert(place.path, objects), referrers)
         return Snapshot(self.singletons.insert(place.path, document), self.collections, referrers)
 

@@ -20,6 +20,7 @@ from doorward.host.resources import Daemon, File, Symlink, Zone, index
 from doorward.host.sandbox import sandbox
 from doorward.store import history
 from doorward.store.port import Edit, Past, Revision, StoreDamagedError
+from doorward.transaction.edits import DocumentEdit
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.rules import check_rules
 from doorward.transaction.startup import documents
@@ -30,7 +31,7 @@ from doorward.tree.places import ROOT, Place
 from doorward.tree.problems import InvalidBody, Problem
 from doorward.tree.references import Form
 from doorward.tree.registry import Endpoint, Tree
-from doorward.tree.snapshot import Document, Snapshot
+from doorward.tree.snapshot import Document, Entry, Snapshot
 from doorward.tree.validation import check
 
 _REHEARSED = (File, Symlink, Zone, Daemon)
@@ -175,7 +176,7 @@ def rehearse(loaded: Loaded, pipeline: Pipeline) -> None:
     What only time has changed since it was committed does not count: the archive restores all the same.
     """
     snapshot = loaded.snapshot
-    edits = [Edit(place, None, document.stored, position) for place, position, document in documents(snapshot)]
+    edits = [DocumentEdit.between(place, None, Entry(position, document)) for place, position, document in documents(snapshot)]
     findings = check_rules(pipeline.tree, snapshot, edits).from_archive()
     if findings.problems:
         raise NotLoadableError(findings.problems)
