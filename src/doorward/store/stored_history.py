@@ -7,6 +7,7 @@ revisions came before and after.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 import structlog
@@ -25,6 +26,8 @@ _REVISION = "number, author, address, time, message, changes, parent_hash, hash,
 _KEY = "history_key"
 """The name in ``meta`` of the public key that the revisions are signed with."""
 _NEWEST = 1 << 62
+_REMEMBERED = 64
+"""Signatures that are kept: of more commits than come between one and what follows from it."""
 
 
 class StoredHistory(Database):
@@ -35,13 +38,18 @@ class StoredHistory(Database):
 
     def __init__(self, path: Path, vault: Vault, *, room: bool = True, key: HistoryKey | None = None) -> None:
         self._vault, self._key = vault, key
+        self._sign = lru_cache(_REMEMBERED)(partial(_signed, key))
         super().__init__(path, room=room)
         if key is not None and room:
             self._sign_what_is_not(key)
 
     def _proof(self, revision: Revision) -> Proof:
         """Return what shows later that a revision was written by this node."""
-        return Proof(self._vault.mark(revision.hash), _signature(self._key, revision) if self._key else "")
+        return Proof(self._vault.mark(revision.hash), self._signature(revision))
+
+    def _signature(self, revision: Revision) -> str:
+        """Return the signature of a revision, which is written with the commit and told of a moment later."""
+        return self._sign(revision.number, revision.hash, revision.time)
 
     def _sign_what_is_not(self, key: HistoryKey) -> None:
         """Sign the revisions that this key did not sign: those of earlier releases, and all of them with a new key."""
@@ -53,7 +61,7 @@ class StoredHistory(Database):
             return
         if known and is_new:
             log.warning("the history is signed anew: its key is another one")
-        signed = [(_signature(key, revision), revision.number) for revision in (Revision(*row) for row in rows)]
+        signed = [(self._signature(revision), revision.number) for revision in (Revision(*row) for row in rows)]
         self._write(lambda connection: (
             connection.executemany("UPDATE revisions SET signature = ? WHERE number = ?", signed),
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, key.public)),
@@ -71,7 +79,7 @@ class StoredHistory(Database):
         head = revision or self.head()
         if head is None or self._key is None:
             return None
-        return Anchor(head.number, head.hash, head.time, self._key.public, _signature(self._key, head))
+        return Anchor(head.number, head.hash, head.time, self._key.public, self._signature(head))
 
     def revisions(
         self, before: int | None = None, limit: int = 100, paths: Sequence[str] = (), key: str | None = None
@@ -207,8 +215,9 @@ class StoredHistory(Database):
         return []
 
 
-def _signature(key: HistoryKey, revision: Revision) -> str:
-    return key.sign(revision.number, revision.hash, revision.time)
+def _signed(key: HistoryKey | None, number: int, digest: str, time: str) -> str:
+    """Return the signature of a revision, "" without a key."""
+    return key.sign(number, digest, time) if key is not None else ""
 
 
 def _at(paths: Sequence[str], key: str | None) -> tuple[str, list[str]]:

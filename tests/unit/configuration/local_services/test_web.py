@@ -13,8 +13,8 @@ from doorward.configuration.network._addresses import first_addresses
 from doorward.host.claims import listeners
 from doorward.host.machine import Machine
 from doorward.host.resources import AccessRule
-from doorward.store.port import Edit
 from doorward.transaction.claims import claims, port_conflicts
+from doorward.transaction.edits import DocumentEdit
 from doorward.transaction.rules import check_rules
 from doorward.transaction.startup import identified
 from doorward.tree.places import Place
@@ -137,15 +137,20 @@ def test_a_service_does_not_take_a_port_twice() -> None:
     assert set(conflicts(made)) == {("admin_web", "/listen/1/http_port"), ("admin_web", "/listen/2/https_port")}
 
 
+def unchanged(made: Snapshot, where: Place) -> DocumentEdit:
+    """Return an edit that has the rules of a place run as it is."""
+    return DocumentEdit.between(where, made.entry(where), made.entry(where))
+
+
 def test_the_port_of_the_channel_between_nodes_is_taken_while_it_is_enabled() -> None:
     assert conflicts(snapshot(web(line(https=7443)))) == []
     made = snapshot(web(line(https=7443)), own={"enabled": True, "listen_address": KEY})
     assert conflicts(made) == [("cluster", "/listen_address")]
     assert asked(made) == [("127.0.0.1:7443", ("admin_web",), 0)], "who came first has it"
-    found = check_rules(TREE, made, [Edit(Place(cluster.PATH), b"", b"")]).problems
+    found = check_rules(TREE, made, [unchanged(made, Place(cluster.PATH))]).problems
     assert [(problem.code, problem.path) for problem in found] == [("port_conflict", cluster.PATH)], "told once"
     for path, concerned in ((NIC, True), (certificates.PATH, True), ("/api/configuration/datetime/timezone", False)):
-        found = check_rules(TREE, made, [Edit(Place(path), None, b"")]).problems
+        found = check_rules(TREE, made, [unchanged(made, Place(path))]).problems
         assert ("port_conflict" in {problem.code for problem in found}) == concerned, path
     made = snapshot(web(line(https=7443)), own={"enabled": True, "listen_address": OTHER})
     assert conflicts(made) == []
