@@ -1,4 +1,4 @@
-"""The file of the SQLite store: WAL, every commit synced, one writer at a time, a read-only connection a reading thread."""
+"""The file of the SQLite store: WAL, every commit synced, one writer at a time, read-only connections for all who read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,8 +59,9 @@ class Database:
         self._path = path
         wal = path.with_name(f"{path.name}-wal")
         log.check(wal)
-        self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
+        """What nobody reads with at the moment: as many as ever read at a time."""
+        self._closed = False
         self._writing = threading.Lock()
         self.failed: list[Callable[[str], None]] = []
         self._tally: Tally | None = None
@@ -118,22 +120,36 @@ class Database:
         return self._read_with(lambda connection: connection.execute(sql, values).fetchall())
 
     def _read_with(self, look: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Return what a look with this thread's connection finds."""
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        """Return what a look finds, by a connection that is its alone meanwhile. Looks may come from any thread."""
         try:
-            if connection is None:
-                connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-                connection.execute("PRAGMA busy_timeout = 5000")
-                self._local.connection = connection
-                self._readers.append(connection)
-            return look(connection)
+            connection = self._reader()
+            try:
+                return look(connection)
+            finally:
+                self._idle.append(connection)
+                if self._closed:
+                    self._close_idle()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self._refused(error)
             raise StoreDamagedError(f"{self._path} can't be read: {error}.") from error
 
+    def _reader(self) -> sqlite3.Connection:
+        with suppress(IndexError):
+            return self._idle.pop()
+        if self._closed:
+            raise sqlite3.ProgrammingError("it is closed")
+        connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        connection.execute("PRAGMA busy_timeout = 5000")
+        return connection
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
+
     def close(self) -> None:
         """Close the file. Nothing may be asked of it afterwards."""
-        for reader in self._readers:
-            reader.close()
+        self._closed = True
+        self._close_idle()
         with self._writing:  # last, since the last one leaves everything in the one file
             self._writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +24,24 @@ def test_the_file_is_written_ahead_and_synced(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "doorward.db", VAULT)
     for name, value in (("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)):
         assert store._writer.execute(f"PRAGMA {name}").fetchone() == (value,)
+    store.close()
+
+
+def test_threads_that_end_leave_no_connection(tmp_path: Path) -> None:
+    """What takes long is done by a thread of its own each time."""
+    store = SqliteStore(tmp_path / "doorward.db", VAULT)
+    fill(store)
+
+    def open_files() -> int:
+        return sum(link.samefile(store._path) for link in Path("/proc/self/fd").iterdir() if link.exists())
+
+    store.commit_records()
+    before = open_files()
+    for _ in range(5):
+        thread = threading.Thread(target=store.commit_records)
+        thread.start()
+        thread.join()
+    assert open_files() == before
     store.close()
 
 
