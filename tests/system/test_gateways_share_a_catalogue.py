@@ -70,8 +70,8 @@ def test_each_finds_what_the_other_recorded_and_has_it_from_the_bucket(
         die(one)
         whole = (tmp_path / "trail.dwr").read_bytes()
         admin = two.server.login()
-        refused = admin.get(f"/api/audit/sessions/{key}/audit_trail")
-        assert (refused.status_code, refused.json()["error"]["details"]["code"]) == (409, "on_another_node")
+        unreachable = admin.get(f"/api/audit/sessions/{key}/audit_trail")
+        assert (unreachable.status_code, unreachable.json()["error"]["details"]["code"]) == (409, "on_another_node")
         archived(two, seaweed, "shared")
         assert admin.get(f"/api/audit/sessions/{key}/audit_trail").content == whole
         assert b"of-42" in admin.get(f"/api/audit/sessions/{key}/replay").content

@@ -152,7 +152,8 @@ class Pipeline:
             commit_record = replace(commit_record, state="done", finished=now(), revision=running.number)
             self.store.save_commit_record(commit_record)
             return commit_record
-        number, snapshot, edits = running.number, merged.snapshot, merged.edits
+        number, snapshot = running.number, merged.snapshot
+        edits: tuple[Edit, ...] = merged.edits
         if order.past is not None:
             number = order.past.head.number
             snapshot, edits = continued(self.tree, order.past, snapshot)

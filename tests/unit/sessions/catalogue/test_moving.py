@@ -16,7 +16,8 @@ from msgspec import structs
 from doorward.sessions.catalogue.address import CatalogueAddress
 from doorward.sessions.catalogue.criteria import ALL
 from doorward.sessions.catalogue.fields import FIELDS
-from doorward.sessions.catalogue.keeping import NUMBERS_AHEAD, KeptSessions
+from doorward.sessions.catalogue.keeping import KeptSessions
+from doorward.sessions.catalogue.numbering import NUMBERS_AHEAD
 from doorward.sessions.catalogue.postgresql import PostgresCatalogue, moving
 from doorward.sessions.catalogue.postgresql.checking import check_shared
 from doorward.sessions.catalogue.postgresql.moving import Moved, move
