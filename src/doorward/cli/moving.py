@@ -33,7 +33,7 @@ class MovedFile(Struct, frozen=True):
     """What was moved, and where the file of before is now; None: there was none."""
 
     moved: Moved
-    kept: Path | None
+    aside: Path | None
 
 
 def moved(state: Path, address: CatalogueAddress, told: Callable[[int], None]) -> MovedFile:

@@ -85,11 +85,11 @@ def move_sessions(
         done = moved(directory, address, lambda number: typer.echo(f"{number} sessions", err=True) if not number % 1000 else None)
     except NotMovedError as why:
         raise CommandError(f"The sessions were not moved: {origin(state)}{why}") from None
-    if done.kept is None:
+    if done.aside is None:
         typer.echo("There is nothing to move.")
         return
     there = f" {done.moved.present} were there already." if done.moved.present else ""
-    typer.echo(f"{done.moved.sessions} sessions were moved.{there} The file is now {done.kept}.")
+    typer.echo(f"{done.moved.sessions} sessions were moved.{there} The file is now {done.aside}.")
 
 
 def rotate_key(state: StateOption = None, host: HostOption = HostMode.sandbox) -> None:

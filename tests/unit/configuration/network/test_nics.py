@@ -22,6 +22,7 @@ from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.rules import check_rules
 from doorward.tree.jsontext import encode
 from doorward.tree.nodes import Singleton
+from doorward.tree.nodes.node import constant
 from doorward.tree.places import Place
 from doorward.tree.problems import InvalidBody, SemanticError
 from doorward.tree.registry import discover
@@ -159,7 +160,7 @@ def test_interfaces_in_overlapping_networks_are_worth_a_warning() -> None:
 
 def referring(made: Snapshot, key: str) -> Snapshot:
     """The configuration with another endpoint that refers to an address."""
-    node: Singleton[Any] = Singleton(model=Reading, default=key)
+    node: Singleton[Any] = Singleton(model=Reading, default=constant(key))
     return made.put(USER, node.load(key))
 
 
