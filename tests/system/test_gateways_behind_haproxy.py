@@ -19,6 +19,7 @@ from tests.support.server import until
 from tests.support.waiting import PATIENCE
 from tests.system.served import Served, die, revive, served
 
+CONNECTIONS = "/api/configuration/ssh/connections"
 PAGE = (Path(__file__).parents[2] / "docs/scaling.md").read_text()
 
 
@@ -40,7 +41,10 @@ def shows(gateway: Served, host_key: str) -> None:
     admin = gateway.server.login()
     made = admin.post("/api/configuration/private_keys", {"private_key": host_key})
     assert made.status_code == 201, made.text
-    put = admin.put("/api/configuration/ssh/host_keys", {"keys": [made.json()["key"]]})
+    [connection] = admin.get(CONNECTIONS).json()["items"]
+    body = admin.body(f"{CONNECTIONS}/{connection['key']}")
+    body["client_side_hostkeys"] = {"selection": "own", "keys": [made.json()["key"]]}
+    put = admin.put(f"{CONNECTIONS}/{connection['key']}", body)
     assert put.status_code == 200, put.text
     assert admin.commit().status_code == 200
 
