@@ -248,6 +248,23 @@ def test_the_network_stays_unless_it_is_asked_for(site: Site) -> None:
     assert site.rig.value(NIC) == before != value
 
 
+def test_addresses_that_services_listen_on_stay_with_the_network_and_come_with_it(site: Site) -> None:
+    """Those are of the network interfaces, though they stand in the services."""
+    value, interface = site.rig.value(NIC), "local_services/cluster"
+    [key] = value["interfaces"]["@order"]
+    [first] = value["interfaces"][key]["addresses"]["@order"]
+    both = {"@order": [first, "second"], first: "127.0.0.1/8", "second": "127.0.0.2/8"}
+    (listened, _), *_ = addresses(site.rig.pipeline.running.snapshot)
+    later = listened.replace(first, "second")
+    interfaces = {**value["interfaces"], key: {**value["interfaces"][key], "addresses": both}}
+    site.rig.committed((NIC, {**value, "interfaces": interfaces}), (interface, {"enabled": True, "listen_address": listened}))
+    path = archived(site)
+    site.rig.committed((interface, {"enabled": True, "listen_address": later}))
+    for network, expected in (("keep", "second"), ("restore", first)):
+        restored(site, path, network=network)
+        assert site.rig.pipeline.running.snapshot.value(f"{ROOT}{interface}")["listen_address"].endswith(expected), network
+
+
 def test_a_device_that_is_not_there(new_site: Callable[[], Site], monkeypatch: pytest.MonkeyPatch) -> None:
     site = new_site()
     path = archived(site)
