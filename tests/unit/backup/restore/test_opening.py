@@ -147,8 +147,16 @@ def test_a_small_archive_does_not_cost_much_though_its_signature_is_right(name: 
     assert used < 100 << 20
 
 
+def test_what_holds_too_much_in_all_is_not_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with signed(site, {}) as file:
+        monkeypatch.setattr(container, "MAX_CONTENT", 20)
+        with pytest.raises(ArchiveRefusedError, match=r"something that no archive holds") as refused:
+            open_plain(file)
+    assert refused.value.code == "damaged"
+
+
 def test_what_could_not_be_opened_again_is_not_made(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("MAX_HELD", "MAX_VALUES"):
+    for limit in ("MAX_CONTENT", "MAX_HELD", "MAX_VALUES"):
         with monkeypatch.context() as patch:
             patch.setattr(container, limit, 20)
             with pytest.raises(BackupError) as caught:
