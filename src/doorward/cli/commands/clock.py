@@ -25,17 +25,20 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until the clock has a s
 @command
 def time_(connection: ConnectionOptions, output: Output, wait: Wait = False) -> None:  # noqa: FBT002 - Typer's option
     """Show the clock, and whether the time servers answer. Exit code 1: none does."""
-    from doorward.cli.render import emit
+    from doorward.cli.render import OutputLine, emit, show
     from doorward.cli.session import connected
 
     with connected(connection) as session:
-        began = time.monotonic()
+        began, is_told = time.monotonic(), False
         while True:
             found = session.client.body("/api/time_status")
             waited = time.monotonic() - began
             is_done = waited > WAIT_SECONDS or _selected(found) if wait else waited > _REASON_SECONDS or not _wants_reason(found)
             if is_done:
                 break
+            if wait and not is_told:
+                show([OutputLine("Waiting until the clock has a source to follow, at most a minute.", "dim")], err=True)
+                is_told = True
             time.sleep(_LOOK_SECONDS)
         emit(found, output.structured, _lines(found))
     if not _answering(found):

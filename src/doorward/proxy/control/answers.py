@@ -28,6 +28,8 @@ from doorward.transaction.candidate import Running
 
 MAX_LOOKUPS = 8
 """How often one session may ask for its target."""
+METHODS = frozenset({"", "none", "password", "publickey", "keyboard-interactive"})
+"""How a client can have come in, by the names of SSH (RFC 4252, section 5); "": that was not said."""
 _NO_ROW = "The session can't be recorded."
 
 log = structlog.get_logger()
@@ -174,6 +176,8 @@ class Answers:
             raise MisbehaviourError("asked for its target far too often")
         if session.connection.has_login and question.user != session.user:
             raise MisbehaviourError("asked for the target of another user than the one that logged in")
+        if question.method not in METHODS:
+            raise MisbehaviourError("told of a way to log in that there is not")
         session.user = question.user
         session.method = session.method or question.method
         try:

@@ -58,7 +58,7 @@ def extra(session: Session) -> dict[str, Any]:
         PROOFS: [[proof.kind, proof.of] for proof in session.person.proofs],
         USER: plain(session.user)[:MAX_FACT],
         "client_version": plain(session.client_version)[:MAX_FACT],
-        "algorithms": {plain(name): plain(value) for name, value in session.algorithms.items()},
+        "algorithms": {plain(name)[:MAX_FACT]: plain(value)[:MAX_FACT] for name, value in session.algorithms.items()},
     }
 
 

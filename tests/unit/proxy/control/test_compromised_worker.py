@@ -205,6 +205,20 @@ def test_a_way_that_was_not_offered_can_not_be_asked_for(rig: Rig) -> None:
     play(rig, scenario)
 
 
+@pytest.mark.parametrize("method", ["password\x1b[2J", "x" * 100_000], ids=["control", "size"])
+def test_no_other_way_to_log_in_gets_into_the_catalogue(rig: Rig, method: str) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        worker = await site.worker()
+        key = await site.logged_in(worker)
+        worker.say(messages.FindTarget(session=key, ask=9, user=USER, method=method))
+        assert await is_caught(site, worker)
+
+    play(rig, scenario)
+
+
 def test_a_target_can_not_be_asked_for_without_end(rig: Rig) -> None:
     configured(rig)
 
