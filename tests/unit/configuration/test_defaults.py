@@ -47,6 +47,26 @@ def test_the_default_is_canonical(endpoint: Endpoint, key: str) -> None:
     assert (document.shown, document.references, document.name) == (validated.shown, validated.references, validated.name)
 
 
+def test_only_defaults_are_loaded_without_a_validator(monkeypatch: pytest.MonkeyPatch) -> None:
+    def validates(_node: object, value: Any) -> Any:
+        raise ZeroDivisionError(value)
+
+    monkeypatch.setattr(Valued, "parse", validates)
+    declared = [(endpoint, key) for endpoint, key in DOCUMENTS if not callable(endpoint.node.default)]  # type: ignore[attr-defined]
+    assert len(declared) > 50
+    for endpoint, key in declared:
+        document = FRESH.snapshot.document(Place(endpoint.path, key))
+        assert document is not None
+        assert endpoint.node.load(document.value) == document
+    ssh, policies = TREE["/api/configuration/ssh/options"].node, TREE["/api/configuration/ssh/channel_policies"].node
+    for node, key in ((ssh, ""), (policies, "-211")):
+        document = FRESH.snapshot.document(Place(node.path, key))
+        assert document is not None
+        for other in (encode(document.value).replace(b"false", b"0"), encode(document.value).replace(b"false", b"true")):
+            with pytest.raises(ZeroDivisionError):
+                node.load(decode_own(other))
+
+
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
 @pytest.mark.parametrize(("endpoint", "key"), [d for d in DOCUMENTS if "PUT" in d[0].methods or d[1]], ids=name)
 def test_putting_back_what_get_shows_is_accepted_and_no_change(endpoint: Endpoint, key: str, strict: bool) -> None:
