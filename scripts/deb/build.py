@@ -197,6 +197,7 @@ def _control(wanted: Build, tree: Path) -> None:
     }
     (directory / "control").write_text("".join(f"{name}: {value}\n" for name, value in fields.items()))
     (directory / "conffiles").write_text("/etc/default/doorward\n")
+    (directory / "triggers").write_text("interest-noawait doorward-start\n")
     sums = [f"{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}  {path.relative_to(tree)}\n" for path in files]
     (directory / "md5sums").write_text("".join(sums))
 

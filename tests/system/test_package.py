@@ -69,6 +69,9 @@ def test_what_a_package_says_and_has(package: Path, tmp_path: Path) -> None:
     for script in ("postinst", "prerm", "postrm"):
         assert (tmp_path / "DEBIAN" / script).stat().st_mode & 0o111
         said("sh", "-n", tmp_path / "DEBIAN" / script)
+    # The first start comes when chrony, which apt may configure later, is ready.
+    [awaited] = re.findall(r"^interest-noawait (\S+)$", (tmp_path / "DEBIAN/triggers").read_text(), re.MULTILINE)
+    assert f"dpkg-trigger --no-await {awaited}\n" in (tmp_path / "DEBIAN/postinst").read_text()
     for page in ("man1/doorward.1.gz", "man8/doorward-host.8.gz"):
         written = gzip.decompress((tmp_path / "usr/share/man" / page).read_bytes())
         assert written.startswith(b".TH ")
