@@ -137,7 +137,7 @@ def listed(_: Server, visit: Visits) -> None:
     print(f"list of {OBJECTS} objects: {seconds:.2f} s, {rows} rows drawn at first", flush=True)
 
 
-def idle(server: Server, _: Visits) -> None:
+def idle(server: Server) -> None:
     """What a server spends on consoles that nobody touches, each with a login of its own."""
     cookies = [str(server.login().http.cookies["session_id"]) for _ in range(CONSOLES)]
     context = ssl.create_default_context(cafile=str(server.certificate))
@@ -176,14 +176,14 @@ def nothing(_: Server) -> None:
     """Leave a server as it is."""
 
 
-PARTS: dict[str, tuple[Callable[[Server], None], Callable[[Server, Visits], None]]] = {
+PARTS: dict[str, tuple[Callable[[Server], None], Callable[[Server, Visits], None] | None]] = {
     "load": (nothing, load),
     "review": (nothing, review),
     "replay": (recorded, replay),
     "list": (users, listed),
-    "idle": (nothing, idle),
+    "idle": (idle, None),
 }
-"""What each part needs before a browser is there, and what it measures."""
+"""What each part does before a browser is there, and what it measures in one."""
 
 
 def main() -> None:
@@ -197,8 +197,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as directory, running(Path(directory) / "state") as server:
             prepare, measure = PARTS[name]
             prepare(server)
-            with chromium() as browser, visits(browser, server) as visit:
-                measure(server, visit)
+            if measure is not None:
+                with chromium() as browser, visits(browser, server) as visit:
+                    measure(server, visit)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,12 @@ export function Conflicts({ paths }: { paths: string[] }) {
   const conflicts = useQuery({ queryKey: ['transaction', 'conflicts', paths], queryFn: found });
   // Whoever has just tried to commit is at the other end of the page.
   const place = useRef<HTMLDivElement>(null);
-  useEffect(() => place.current?.focus(), []);
+  const isThere = !!document.data && !!conflicts.data;
+  useEffect(() => {
+    if (!isThere) return;
+    place.current?.focus({ preventScroll: true });
+    place.current?.scrollIntoView({ block: 'start' });
+  }, [isThere]);
   return (
     <div ref={place} tabIndex={-1}>
       <Card>
