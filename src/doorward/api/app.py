@@ -63,6 +63,7 @@ class Application:
         self.root, self.logins = root, logins
         self._checks = RequestChecks(root, logins, aliases, tokens)
         self.state = "starting"
+        self._stopping = streaming.Stopping(lambda: self.state)
         self.hot: FastResponses | None = None
         self.counted: Any = None
         """Called with (method, status) of every answer."""
@@ -149,7 +150,7 @@ class Application:
         body = b""
         if isinstance(answer.content, StreamedBody):
             await self._send_head(request, answer, None, send)
-            if request.method != "HEAD" and not await streaming.send_pieces(request, answer.content, send, lambda: self.state):
+            if request.method != "HEAD" and not await streaming.send_pieces(request, answer.content, send, self._stopping):
                 return
         elif isinstance(answer.content, OpenFile):
             await self._send_head(request, answer, answer.content.size, send)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from doorward.transaction.confirmation import Confirmations
 LOOK_SECONDS: Final = 0.25
 """How often it is looked for news, once for all who listen."""
 LOGIN_SECONDS: Final = 2.0
-"""How often each listener's own login session is looked at."""
+"""How often it is looked whether the login sessions of those who listen go on, once for all of them."""
 KEEPALIVE_SECONDS: Final = 15.0
 
 
@@ -42,37 +43,45 @@ def shown_trial(confirmations: Confirmations) -> dict[str, Any] | None:
 
 
 class News:
-    """Looks for what is new while somebody listens, and wakes all who do."""
+    """Looks for what is new while somebody listens, and wakes all who do. Those who wait cost no timer of their own."""
 
     def __init__(self, look: Callable[[], object]) -> None:
         self._look = look
-        self._listeners: set[asyncio.Event] = set()
+        self._listeners: dict[asyncio.Event, Callable[[], bool]] = {}
         self._task: asyncio.Task[None] | None = None
+        self.count = 0
+        """How often there was something new."""
 
-    def join(self) -> asyncio.Event:
-        """Return an event that is set when there is something new; hand it to ``leave`` in the end."""
+    def join(self, is_due: Callable[[], bool]) -> asyncio.Event:
+        """Return an event that is set when there is something new, or due for this listener; hand it to ``leave`` in the end."""
         event = asyncio.Event()
-        self._listeners.add(event)
+        self._listeners[event] = is_due
         if self._task is None:
             self._task = asyncio.ensure_future(self._watch())
         return event
 
     def leave(self, event: asyncio.Event) -> None:
         """Stop listening."""
-        self._listeners.discard(event)
+        self._listeners.pop(event, None)
         if not self._listeners and self._task is not None:
             self._task.cancel()
             self._task = None
 
     async def _watch(self) -> None:
-        last = self._look()
+        last, asked = self._look(), time.monotonic()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._look()
             if now != last:
                 last = now
+                self.count += 1
                 for event in self._listeners:
                     event.set()
+            elif time.monotonic() - asked >= LOGIN_SECONDS:
+                asked = time.monotonic()
+                for event, is_due in self._listeners.items():
+                    if is_due():
+                        event.set()
 
 
 class Topics:
@@ -128,25 +137,24 @@ class LiveNews(Resource):
         return Response(StreamedBody(self._events(request, request.member)), headers=headers)
 
     async def _events(self, request: Request, login: LoginSession) -> AsyncGenerator[bytes | None, None]:
-        news = self._news.join()
-        used, quiet = login.used, 0.0
+        told = (self._news.count, login.used)
+        sent = time.monotonic()
+
+        def is_due() -> bool:
+            return login.used != told[1] or time.monotonic() - sent >= KEEPALIVE_SECONDS or self._is_over(request)
+
+        news = self._news.join(is_due)
         try:
             yield self._event(login)
             while True:
-                try:
-                    await asyncio.wait_for(news.wait(), LOGIN_SECONDS)
-                except TimeoutError:
-                    quiet += LOGIN_SECONDS
+                await news.wait()
+                news.clear()
                 if self._is_over(request):
                     yield b"event: over\ndata: {}\n\n"
                     return
-                if news.is_set() or login.used != used:
-                    news.clear()
-                    used, quiet = login.used, 0.0
-                    yield self._event(login)
-                elif quiet >= KEEPALIVE_SECONDS:
-                    quiet = 0.0
-                    yield b":\n\n"
+                now, sent = (self._news.count, login.used), time.monotonic()
+                yield b":\n\n" if now == told else self._event(login)
+                told = now
         finally:
             self._news.leave(news)
 

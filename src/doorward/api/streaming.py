@@ -17,9 +17,40 @@ log = structlog.get_logger()
 PIECE: Final = 1 << 18
 """Bytes of a file that are sent at a time."""
 LOOK_SECONDS: Final = 1.0
-"""How often it is looked whether the server still serves."""
+"""How often it is looked whether the server still serves, once for all streams."""
 
 Send = Callable[[Any], Awaitable[None]]
+
+
+class Stopping:
+    """Tells all streams when the server stops, so that none of them needs a timer: hundreds of consoles may listen."""
+
+    def __init__(self, state: Callable[[], str]) -> None:
+        self._state = state
+        self._streams: set[asyncio.Event] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def join(self) -> asyncio.Event:
+        """Return an event that is set when the server stops; hand it to ``leave`` in the end."""
+        event = asyncio.Event()
+        self._streams.add(event)
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._watch())
+        return event
+
+    def leave(self, event: asyncio.Event) -> None:
+        """End a stream."""
+        self._streams.discard(event)
+        if not self._streams and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _watch(self) -> None:
+        while True:
+            if self._state() == "stopping":
+                for event in self._streams:
+                    event.set()
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def send_file(request: Request, part: OpenFile, send: Send) -> bool:
@@ -39,18 +70,18 @@ async def send_file(request: Request, part: OpenFile, send: Send) -> bool:
         part.file.close()
 
 
-async def send_pieces(request: Request, stream: StreamedBody, send: Send, state: Callable[[], str]) -> bool:
+async def send_pieces(request: Request, stream: StreamedBody, send: Send, stopping: Stopping) -> bool:
     """Send what a stream yields, until it ends, the client goes, or the server stops; False: it was broken off."""
     pieces = stream.pieces
-    gone = asyncio.ensure_future(_gone(request))
+    is_stopping = stopping.join()
+    ends = {asyncio.ensure_future(_gone(request)), asyncio.ensure_future(is_stopping.wait())}
     following: asyncio.Future[bytes | None] | None = None
     try:
         while True:
             following = asyncio.ensure_future(anext(pieces))
-            while not following.done():
-                await asyncio.wait({following, gone}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if gone.done() or state() == "stopping":
-                    return _broken_off(request)
+            await asyncio.wait({following, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if any(end.done() for end in ends):
+                return _broken_off(request)
             piece = following.result()
             if piece:
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -63,7 +94,9 @@ async def send_pieces(request: Request, stream: StreamedBody, send: Send, state:
         log.exception("a stream failed", request_id=request.id, path=request.href)
         return _broken_off(request)
     finally:
-        gone.cancel()
+        stopping.leave(is_stopping)
+        for end in ends:
+            end.cancel()
         if following is not None and not following.done():
             following.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):

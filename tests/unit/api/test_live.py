@@ -13,6 +13,7 @@ from doorward.api.live import News, Topics
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(live, "LOGIN_SECONDS", 0.0)
 
 
 async def _woken() -> None:
@@ -24,13 +25,21 @@ async def _woken() -> None:
         return state[0]
 
     news = News(look)
-    one, other = news.join(), news.join()
+    due: list[str] = []
+    one, other = news.join(lambda: "one" in due), news.join(lambda: "other" in due)
     while looks < 3:  # noqa: ASYNC110 - nothing tells of a look that found nothing
         await asyncio.sleep(0)
     assert not one.is_set()
     assert not other.is_set()
     state[0] = 2
     await asyncio.gather(one.wait(), other.wait())
+    one.clear()
+    other.clear()
+    due.append("one")
+    await one.wait()
+    assert not other.is_set(), "only the first had something to do"
+    assert news.count == 1
+    due.clear()
     news.leave(one)
     one.clear()
     other.clear()
