@@ -60,17 +60,14 @@ class Edit(Struct, frozen=True):
 
     def as_json(self) -> list[Any]:
         """Return the edit as a JSON value for hashing and for the journal."""
-        return [*self.place, self.position, _text(self.old), _text(self.new)]
+        old, new = self.old, self.new
+        return [*self.place, self.position, old if old is None else old.decode(), new if new is None else new.decode()]
 
     @classmethod
     def from_json(cls, row: Sequence[Any]) -> Edit:
         """Return the edit of a JSON value made by ``as_json``."""
         path, key, position, old, new = row
         return cls(Place(path, key), _bytes(old), _bytes(new), position)
-
-
-def _text(body: bytes | None) -> str | None:
-    return None if body is None else body.decode()
 
 
 def _bytes(body: str | None) -> bytes | None:

@@ -134,6 +134,11 @@ class _Inspection(Struct, frozen=True):
     surrogates: bool
     widest: float
 
+    @property
+    def suspects(self) -> tuple[type, ...]:
+        """The types of values in which there can be a fault; most have none of them, and need not be looked into."""
+        return (dict, list, str) if self.surrogates else (dict, list)
+
     def faults(self, value: object, at: tuple[str | int, ...] = ()) -> Iterator[Problem]:
         """Yield the faults of a value at a place."""
         if isinstance(value, str):
@@ -147,8 +152,9 @@ class _Inspection(Struct, frozen=True):
             kind = "elements" if isinstance(value, list) else "members"
             yield Problem("length", f"At most {self.widest} {kind}.", pointer(at))
         elif isinstance(value, list):
+            suspects = self.suspects
             for index, element in enumerate(value):
-                if self._is_suspect(element):
+                if isinstance(element, suspects):
                     yield from self.faults(element, (*at, index))
         else:
             yield from self._faults_of_object(value, at)
@@ -157,15 +163,12 @@ class _Inspection(Struct, frozen=True):
         if self.duplicates and isinstance(value, DuplicateKeys):
             for name in value.names:
                 yield Problem("duplicate_member", "Named more than once.", pointer((*at, name)))
+        suspects = self.suspects
         for name, member in value.items():
             if self.surrogates and not _encodable(name):
                 yield Problem("format", "A member name holds half of a surrogate pair.", pointer(at))
-            elif self._is_suspect(member):
+            elif isinstance(member, suspects):
                 yield from self.faults(member, (*at, name))
-
-    def _is_suspect(self, value: object) -> bool:
-        """Whether there can be a fault in a value: in most there can't, and they need not be looked into."""
-        return isinstance(value, (dict, list)) or (self.surrogates and isinstance(value, str))
 
 
 def _encodable(text: str) -> bool:

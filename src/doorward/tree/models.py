@@ -7,6 +7,7 @@ the places of errors again.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from typing import Annotated, Any, Literal, Self, Union, get_args
 
 from msgspec import Struct
@@ -75,7 +76,13 @@ def extension(default: Any, **declared: Any) -> Any:
     It is stored and shown only where it differs from its default, so that a body without it is what the original shows, its
     ETag included; left out on a write it means the default. A model always has it.
     """
-    return Field(default, exclude_if=lambda value: value == default, json_schema_extra={"x-doorward-extension": True}, **declared)
+    marked: dict[str, Any] = {"x-doorward-extension": True}
+    if isinstance(default, list):  # pydantic copies a list given as the default through `copy.deepcopy`, at every write
+        declared |= {"default_factory": partial(list, default)}
+        marked["default"] = default
+    else:
+        declared["default"] = default
+    return Field(exclude_if=lambda value: value == default, json_schema_extra=marked, **declared)
 
 
 def wrong(code: str, message: str, *at: str | int) -> InitErrorDetails:
