@@ -10,6 +10,7 @@ import pytest
 from doorward.appliance.node import Appliance
 from doorward.appliance.options import Options
 from doorward.areas.worker import Worker
+from doorward.configuration.aaa.local_database import users
 from doorward.configuration.management import webinterface
 from doorward.host.engine import Host
 from doorward.store.anchor import HistoryKey
@@ -17,6 +18,7 @@ from doorward.store.database import Database
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.order import Order
 from doorward.tree.places import Place
+from doorward.tree.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,3 +93,16 @@ def test_a_row_of_commits_costs_as_much_each(node: Node, counts: Counter[str]) -
     for number in range(5):
         node.commit(20 + number % 2)
     assert counts == {"syncs": 5, "signatures": 5}
+
+
+def test_each_change_of_a_commit_is_looked_up_twice(
+    node: Node, counts: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    candidate = Candidate.on(node.pipeline.running)
+    for number in range(200):
+        place = Place(users.PATH, f"key{number}")
+        candidate.put(place, node.pipeline.tree.load(place, {"name": f"operator{number}", "password": None}))
+    for name in ("document", "entry"):
+        monkeypatch.setattr(Snapshot, name, counted(getattr(Snapshot, name), "looked up", counts))
+    node.pipeline.commit(candidate, Order("admin", "127.0.0.1", everything=True))
+    assert 400 <= counts["looked up"] < 600, "what was there and what comes, and a few that have nothing to do with them"
