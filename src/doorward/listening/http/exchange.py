@@ -69,8 +69,9 @@ class Exchange(RequestResponseCycle):
         """Send a part of the response, as ASGI says. One without ``content-length`` goes in chunks, as it comes."""
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
-        # A transport that failed is closed before anybody hears that the connection was lost.
-        if self.disconnected or self.transport.is_closing():
+        if self.transport.is_closing():  # some time before anybody hears that the connection was lost
+            self.disconnected = True
+        if self.disconnected:
             return
         if not self.response_started:
             self._begin(message["status"], message["headers"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,12 +26,16 @@ class GoneTransport:
 
 
 def test_it_gets_no_answer_and_that_is_no_fault() -> None:
+    async def app(_scope: object, _receive: object, send: Callable[[object], Awaitable[None]]) -> None:
+        await send({"status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"body": b"{}"})
+
     async def answer() -> None:
         exchange = Exchange(
             scope={"method": "GET", "http_version": "1.1"},  # type: ignore[typeddict-item]
             transport=GoneTransport(),  # type: ignore[arg-type]
             flow=Flow(),  # type: ignore[arg-type]
-            logger=None,  # type: ignore[arg-type]
+            logger=None,  # type: ignore[arg-type] # which nothing may be told to
             access_logger=None,  # type: ignore[arg-type]
             access_log=False,
             default_headers=[],
@@ -39,8 +44,7 @@ def test_it_gets_no_answer_and_that_is_no_fault() -> None:
             keep_alive=True,
             on_response=lambda: None,
         )
-        await exchange.send({"status": 200, "headers": [(b"content-length", b"2")]})
-        await exchange.send({"body": b"{}"})
+        await exchange.run_asgi(app)
 
     asyncio.run(answer())
 
