@@ -100,7 +100,7 @@ def test_conflicts_are_solved_place_by_place_and_nothing_is_lost(server: Server,
 
     go(page, "review")
     page.get_by_role("button", name="Commit", exact=True).click()
-    expect(page.get_by_text("Changed by somebody else meanwhile")).to_be_in_viewport()
+    expect(page.get_by_text("Changed by somebody else meanwhile")).to_be_visible()
     settle = page.get_by_role("button", name="Go on with these choices")
     expect(settle).to_be_disabled()
     servers = page.get_by_role("radiogroup", name="NTP servers")

@@ -5,7 +5,7 @@ import {
 } from '@patternfly/react-core';
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 
 import { ApiError } from '../../api/client';
 import { ROOT } from '../../api/document';
@@ -107,6 +107,10 @@ export function Commit({ onDone }: { onDone: (revision: number) => void }) {
 }
 
 function Refused({ error }: { error: ApiError }) {
+  // They may stand above already, out of sight.
+  useEffect(() => {
+    if (error.conflicts.length) document.getElementById('conflicts')?.scrollIntoView({ block: 'start' });
+  }, [error]);
   // Conflicts are asked for by the plan, which is new by now.
   if (error.conflicts.length) return null;
   const told = error.problems.map((one) => ({ path: '', pointer: '', ...one }));

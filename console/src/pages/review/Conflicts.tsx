@@ -42,7 +42,7 @@ export function Conflicts({ paths }: { paths: string[] }) {
     place.current?.scrollIntoView({ block: 'start' });
   }, [isThere]);
   return (
-    <div ref={place} tabIndex={-1}>
+    <div ref={place} id="conflicts" tabIndex={-1}>
       <Card>
         <CardTitle component="h2">{texts.review.conflicts}</CardTitle>
         <CardBody>
