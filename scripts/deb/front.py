@@ -21,6 +21,11 @@ REACHED: Final = {
     "/run/dbus/system_bus_socket",
     *(f"/run/systemd/journal/{name}" for name in ("dev-log", "socket", "stdout")),
     *(f"/run/systemd/{name}" for name in ("notify", "private", "io.system.ManagedOOM", "userdb/io.systemd.DynamicUser")),
+    # Of Debian 13.
+    "/run/ssh-unix-local/socket",
+    "/run/systemd/io.systemd.Credentials",
+    "/run/systemd/io.systemd.Hostname",
+    "/run/systemd/io.systemd.ManagedOOM",
 }
 """Who listens to it, and judges by himself what it may ask for."""
 
