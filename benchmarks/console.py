@@ -119,7 +119,7 @@ def replay(_: Server, visit: Visits) -> None:
 def _seek(page: Page, part: float) -> float:
     """Seconds until another screen is shown after a click into the progress bar."""
     before = page.locator(".ap-term").inner_text()
-    box = page.locator(".ap-progressbar").bounding_box()
+    box = page.locator(".ap-progressbar .ap-bar").bounding_box()
     if box is None:
         raise RuntimeError("The player has no progress bar.")
     began = time.perf_counter()

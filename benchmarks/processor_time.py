@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class ProcessorTime:
 
 @contextmanager
 def processor_time(pid: int) -> Iterator[ProcessorTime]:
-    """Put a process, and what it starts from now on, into a group of its own meanwhile. Needs root and cgroup v2."""
+    """Put a process into a group of its own, with what it starts meanwhile, which ends here. Needs root and cgroup v2."""
     root = next((mount for mount in _MOUNTS if (mount / "cgroup.controllers").exists()), None)
     if root is None or os.geteuid() != 0:
         yield ProcessorTime(None)
@@ -38,8 +39,11 @@ def processor_time(pid: int) -> Iterator[ProcessorTime]:
         (group / "cgroup.procs").write_text(str(pid))
         yield ProcessorTime(group)
     finally:
-        for left in (group / "cgroup.procs").read_text().split():
+        for left in map(int, (group / "cgroup.procs").read_text().split()):
             with suppress(OSError):  # it may have ended
-                (root / "cgroup.procs").write_text(left)
+                if left == pid:
+                    (root / "cgroup.procs").write_text(str(pid))
+                else:  # a session of its own, which would stay when the server ends
+                    os.kill(left, signal.SIGKILL)
         with suppress(OSError):  # a child may be on its way out
             group.rmdir()
