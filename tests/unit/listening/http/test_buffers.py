@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -46,10 +46,11 @@ def test_what_was_refused_does_not_count_and_nothing_is_left_of_who_gave_back() 
     assert room._of == {}
 
 
-def exchange(source: str = "a") -> Exchange:
+def exchange(source: str = "a", transport: Any = None) -> Exchange:
+    """A request of a client."""
     made = Exchange(
-        scope={"method": "POST"},  # type: ignore[typeddict-item]
-        transport=None,  # type: ignore[arg-type]
+        scope={"method": "POST", "http_version": "1.1"},  # type: ignore[typeddict-item]
+        transport=transport or cast("Any", Transport()),
         flow=Flow(),  # type: ignore[arg-type]
         logger=None,  # type: ignore[arg-type]
         access_logger=None,  # type: ignore[arg-type]
@@ -62,6 +63,11 @@ def exchange(source: str = "a") -> Exchange:
     )
     made.source = source
     return made
+
+
+class Transport:
+    def is_closing(self) -> bool:
+        return False
 
 
 class Flow:

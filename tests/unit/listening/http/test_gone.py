@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
-from doorward.listening.http.exchange import Exchange
 from doorward.listening.http.framed import FramedConnection
-from tests.unit.listening.http.test_buffers import Flow
+from tests.unit.listening.http.test_buffers import exchange
 
 
 class GoneTransport:
@@ -31,20 +30,7 @@ def test_it_gets_no_answer_and_that_is_no_fault() -> None:
         await send({"body": b"{}"})
 
     async def answer() -> None:
-        exchange = Exchange(
-            scope={"method": "GET", "http_version": "1.1"},  # type: ignore[typeddict-item]
-            transport=GoneTransport(),  # type: ignore[arg-type]
-            flow=Flow(),  # type: ignore[arg-type]
-            logger=None,  # type: ignore[arg-type] # which nothing may be told to
-            access_logger=None,  # type: ignore[arg-type]
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=True,
-            on_response=lambda: None,
-        )
-        await exchange.run_asgi(app)
+        await exchange(transport=GoneTransport()).run_asgi(app)  # it has no logger that could be told of a fault
 
     asyncio.run(answer())
 
