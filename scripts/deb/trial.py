@@ -175,7 +175,7 @@ def recovered(machine: Machine, package: str) -> None:
     machine.run(f"cp {_STATE}/initial-admin-password first-password && ssh-keyscan -p {TARGET} {ADDRESS} > known_hosts")
     [pin] = re.findall(r"^Key: +(\S+)$", machine.run("doorward status"), re.MULTILINE)
     stranger = f"! (gpg --quiet --decrypt {archive} | doorward restore --yes --scope system --take-over -) 2>&1"
-    [signer] = set(re.findall(r"SHA256:[\w-]{43}", machine.run(stranger)))
+    [signer] = set(re.findall(r"SHA256:[\w+/]{43}", machine.run(stranger)))
     began = time.monotonic()
     shown = machine.run(
         block("rsync"), URL=f"https://{ADDRESS}", PIN=pin, SIGNER=signer, ARCHIVE=archive,

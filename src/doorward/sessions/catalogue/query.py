@@ -15,7 +15,6 @@ from typing import Final, Literal
 
 from luqum import tree
 from luqum.exceptions import ParseError
-from luqum.thread import parse
 
 from doorward.sessions.catalogue.criteria import (
     ALL,
@@ -32,6 +31,7 @@ from doorward.sessions.catalogue.criteria import (
     joined,
 )
 from doorward.sessions.catalogue.fields import FIELDS, Field, FieldKind, ValueUnfitError, value_of
+from doorward.sessions.catalogue.lucene import parse
 
 MAX_QUERY: Final = 4096
 """Characters of a query."""
