@@ -20,6 +20,7 @@ ELSEWHERE = "It is on the disk of a backup target, behind a protocol."
 ANOTHER = "PostgreSQL makes it safe, which is another process; that it is asked to is tested in test_postgresql."
 FOR_READERS = "Every start writes it anew; it is for programs beside a server that runs."
 FOR_A_DAY = "It is gone after a start at the latest, and nothing of it is promised for longer."
+AGAIN = "A command that somebody runs once, and can run again: what is in the other catalogue is not put there twice."
 REPEATED = "It only takes away what nobody wants any more, and what was not taken away is taken away again."
 ROOM = "It makes room for later writes, which are synced themselves."
 BESIDE = "SQLite syncs the directory when it begins its log there, ahead of the first transaction under the key."
@@ -81,6 +82,8 @@ PLAN = {
     "sync store.vault:_write_new": RECORDS,
     "name store.vault:_write_new": RECORDS,
     "sync store.vault:_write_new 2": BESIDE,
+    "sync cli.moving:moved": AGAIN,
+    "name cli.moving:moved": AGAIN,
     "commit sessions.catalogue.postgresql.writing:PostgresTransactions.commit": ANOTHER,
     "commit sessions.catalogue.sqlite.writing:SqliteTransactions.commit": SESSIONS,
 }

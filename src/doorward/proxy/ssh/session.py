@@ -67,6 +67,12 @@ class SshSession:
         relay, watch = self._relay, self._watch
         return (0, 0, 0, 0.0) if relay is None or watch is None else (relay.table.open, relay.down, relay.up, watch.active)
 
+    @property
+    def exchanges(self) -> tuple[int, int]:
+        """How often keys were exchanged with the client and with the server."""
+        server = self._destination.leg
+        return self._client.keys.count, 0 if server is None else server.keys.count
+
     def terminate(self, reason: str, verdict: str = "TERMINATED") -> None:
         """End the session at once; the user is told why, on terminals and by SSH."""
         if self._over.done() or self._is_ending:
