@@ -8,6 +8,7 @@ import pytest
 
 import doorward.configuration
 from doorward.access import logins as module
+from doorward.access.accounts import account_in
 from doorward.access.logins import LoginSession
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
@@ -202,7 +203,9 @@ JANE = {"name": "jane", "password": "p1"}
 )
 def test_a_commit_that_changes_an_account_ends_its_sessions(rig: Rig, after: dict[str, Any] | None, ends: bool) -> None:
     before = with_user(RUNNING, "jane", JANE)
-    (one, first), (_, second), (joe, third) = rig.open(), rig.open(), rig.open("joe")
+    jane = account_in(before.snapshot, "jane")
+    assert jane is not None
+    (one, first), (_, second), (joe, third) = rig.logins.open(jane), rig.logins.open(jane), rig.open("joe")
     one.candidate = Candidate.on(before)
     place = Place(users.PATH, "jane")
     rig.logins.published(before, with_user(before, "jane", after), (Edit(place, b"1", b"2"), Edit(Place("/other"), b"1", b"2")))
