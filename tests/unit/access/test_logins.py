@@ -8,8 +8,8 @@ import pytest
 
 import doorward.configuration
 from doorward.access import logins as module
-from doorward.access.accounts import account_in
-from doorward.access.logins import LoginSession
+from doorward.access.accounts import Account, Accounts
+from doorward.access.logins import Logins, LoginSession
 from doorward.configuration.aaa.local_database import users
 from doorward.host.machine import Machine
 from doorward.store.port import Edit
@@ -188,6 +188,17 @@ def with_user(running: Running, key: str, body: dict[str, Any] | None) -> Runnin
     return Running(running.number + 1, "", running.snapshot.put(place, TREE.load(place, body)))
 
 
+def logins_of(accounts: Accounts) -> Logins:
+    return Logins(accounts, lambda: (600, 3600), revision=lambda: 1)
+
+
+def proven(accounts: Accounts, name: str) -> Account:
+    """The account, as it is when somebody logs in."""
+    found = accounts(name)
+    assert found is not None
+    return found
+
+
 JANE = {"name": "jane", "password": "p1"}
 
 
@@ -201,19 +212,21 @@ JANE = {"name": "jane", "password": "p1"}
         (JANE, False),
     ],
 )
-def test_a_commit_that_changes_an_account_ends_its_sessions(rig: Rig, after: dict[str, Any] | None, ends: bool) -> None:
-    before = with_user(RUNNING, "jane", JANE)
-    jane = account_in(before.snapshot, "jane")
-    assert jane is not None
-    (one, first), (_, second), (joe, third) = rig.logins.open(jane), rig.logins.open(jane), rig.open("joe")
+def test_a_commit_that_changes_an_account_ends_its_sessions(after: dict[str, Any] | None, ends: bool) -> None:
+    before = with_user(with_user(RUNNING, "joe", {"name": "joe", "password": "p3"}), "jane", JANE)
+    running = [before]
+    accounts = Accounts(lambda: running[-1])
+    found = logins_of(accounts)
+    (one, first), (_, second), (joe, third) = (found.open(proven(accounts, name)) for name in ("jane", "jane", "joe"))
     one.candidate = Candidate.on(before)
+    running.append(with_user(before, "jane", after))
     place = Place(users.PATH, "jane")
-    rig.logins.published(before, with_user(before, "jane", after), (Edit(place, b"1", b"2"), Edit(Place("/other"), b"1", b"2")))
-    assert (rig.logins.find(first) is None) is ends
-    assert (rig.logins.find(second) is None) is ends
-    assert one.ended is ends
+    found.published(before, running[-1], (Edit(place, b"1", b"2"), Edit(Place("/other"), b"1", b"2")))
     assert (one.candidate is None) is ends
-    assert rig.logins.find(third) is joe
+    assert one.ended is ends
+    assert (found.find(first) is None) is ends
+    assert (found.find(second) is None) is ends
+    assert found.find(third) is joe
 
 
 def test_a_new_account_ends_no_session(rig: Rig) -> None:
