@@ -229,6 +229,10 @@ class Proxy:
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             _end(source, sink)  # whoever is left would wait for the other
+        finally:
+            with suppress(OSError):  # whoever waits for room to send would not see the end
+                while source.recv(65536):
+                    pass
 
     def close(self) -> None:
         """End all connections."""
