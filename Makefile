@@ -45,7 +45,7 @@ demo: $(VENV)/.run ## A minute: a node and a server of its own, a recorded sessi
 # Beside the tests: together they leave no core idle. What they find is printed when they find it.
 test: $(VENV)/.clients $(VENV)/.directories ## Everything CI runs: all tests, offline, and checks beside them
 	@scripts/need $(NEEDED)
-	@{ $(MAKE) --no-print-directory check && scripts/console --check; } & beside=$$!; \
+	@{ checked=0; $(MAKE) --no-print-directory check || checked=$$?; scripts/console --check && exit $$checked; } & beside=$$!; \
 	tested=0; scripts/offline $(BIN)/$(PYTEST) $(ARGS) || tested=$$?; \
 	wait $$beside || { echo "The checks failed: what they found stands above." >&2; exit 1; }; \
 	exit $$tested

@@ -97,8 +97,8 @@ def test_when_a_gateway_dies_the_next_session_goes_to_the_other(tmp_path: Path) 
                 user.types("echo recorded-$((50+5))")
                 user.awaits("recorded-55")
                 trail = dead.server.state / "trails" / f"{key}.dwr"
-                text = dead.cli.ok
-                until(lambda: "recorded-55" in text("trail", "text", str(trail)), what="that it is on the disk")
+                text = dead.cli  # which finds no channel before the first of it is there
+                until(lambda: "recorded-55" in text("trail", "text", str(trail)).out, what="that it is on the disk")
                 die(dead)
                 assert user.process.wait(PATIENCE) != 0
             until(lambda: site.ssh("echo again-$((60+6))").stdout == b"again-66\n", what="a session on the other one")
