@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -161,12 +162,13 @@ def test_an_editor_from_afar_installs_its_server_and_talks_to_it(site: Site, rel
     assert probe.stdout.split() == [b"Linux", b"marker:42", b"missing"]
     assert run(["scp", *site.options(relay.port), str(tar), f"{HERE}:server.tar"]).returncode == 0
     socks, served = free_port(), free_port()
-    script = f"mkdir .editor && tar -xf server.tar -C .editor && cd .editor/served && echo listening on {served} && exec "
+    script = "mkdir .editor && tar -xf server.tar -C .editor && cd .editor/served && echo listening as $$ && exec "
     script += f"/usr/bin/python3 -m http.server --bind 127.0.0.1 {served}"
     command = ["ssh", *site.options(relay.port), "-T", "-D", f"127.0.0.1:{socks}", HERE, "sh", "-c", f"'{script}'"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as editor:
         assert editor.stdout is not None
-        assert b"listening" in editor.stdout.readline()
+        listening, _, pid = editor.stdout.readline().split()
+        assert listening == b"listening"
         fetch = ["curl", "-sf", "--noproxy", "", "--socks5-hostname", f"127.0.0.1:{socks}"]
         fetch += ["--retry", "20", "--retry-connrefused", "--retry-all-errors", "--retry-delay", "1"]
         assert run([*fetch, f"http://127.0.0.1:{served}/VERSION"]).stdout == b"1.2.3\n"
@@ -179,6 +181,7 @@ def test_an_editor_from_afar_installs_its_server_and_talks_to_it(site: Site, rel
         for one in several:
             assert one.communicate()[0] == (content / "blob").read_bytes()
         editor.terminate()
+    os.kill(int(pid), signal.SIGTERM)  # like that of an editor it outlives its session
 
 
 def test_a_large_file_with_holes_passes_both_ways(site: Site, relay: Gateway, tmp_path: Path) -> None:
