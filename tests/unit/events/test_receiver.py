@@ -127,11 +127,11 @@ def test_the_oldest_are_dropped_and_counted(collector: Collector) -> None:
         for number in range(1, MAX_WAITING + 6):
             receiver.put(record(number))
         assert (len(receiver), receiver.dropped) == (MAX_WAITING + 1, 5)
-        again = Collector(port).accept()
-        received = texts(again.messages(MAX_WAITING + 2))
-        assert received[:3] == ["records dropped count=5", "record 0", "record 6"]
-        assert received[-1] == f"record {MAX_WAITING + 5}"
-        again.close()
+        with contextlib.closing(Collector(port).accept()) as again:
+            received = texts(again.messages(MAX_WAITING + 2))
+        # The try that reaches the receiver may have begun before the first was dropped.
+        assert sorted(received[:2]) == ["record 0", "records dropped count=5"]
+        assert (received[2], received[-1]) == ("record 6", f"record {MAX_WAITING + 5}")
 
 
 def test_what_is_dropped_is_told_once(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
