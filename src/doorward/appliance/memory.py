@@ -16,7 +16,7 @@ _SETTLED_SECONDS = 1.0
 """After so long a start is over, its connections included."""
 _EVERY_SECONDS = 5.0
 _MAX_SECONDS = 40.0
-_MUCH = 16 << 20
+_MUCH = 12 << 20
 """Bytes more than what is needed for long are worth looks, of which each takes some 30 ms."""
 _MAX_LOOKS = 30
 """After so many looks in some twenty minutes, what is still held is needed."""
@@ -43,11 +43,8 @@ class Memory(Area):
         return next(self._turns)()
 
     def _settle(self) -> float:
-        """Give back what the start left behind. What it made stays, and later looks leave it out."""
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
-        _trim()
+        """Give back what the start left behind."""
+        _give_back()
         return _EVERY_SECONDS
 
     def _turn(self) -> float:
@@ -55,12 +52,19 @@ class Memory(Area):
         if resident_bytes() <= self._needed + _MUCH:
             self._looks = 0
             return _EVERY_SECONDS
-        gc.collect()
-        _trim()
+        _give_back()
         self._looks += 1
         if self._looks >= _MAX_LOOKS:
             self._needed, self._looks = resident_bytes(), 0
         return float(min(_EVERY_SECONDS * 2**self._looks, _MAX_SECONDS))
+
+
+def _give_back() -> None:
+    """Collect everything. What lives on is left out by Python's own looks, but not by the next of ours: it may have died."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    _trim()
 
 
 def _trim() -> None:

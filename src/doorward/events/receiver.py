@@ -97,6 +97,7 @@ class SyslogReceiver:
     def _sent(self, record: LogRecord) -> bool:
         """Send a record; before it, after an outage, how many were dropped."""
         try:
+            self._connected()  # first: while the receiver is awaited, more may be dropped
             if (untold := self._untold) > 0:
                 self._send(LogRecord(record.at, "warning", "records dropped", {"count": untold}))
                 self._untold -= untold

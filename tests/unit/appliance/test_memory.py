@@ -52,6 +52,23 @@ print(there() is None)
 print(memory._take_turn(), there() is None, gc.get_freeze_count() > 0)
 """
 
+CROWDED = """
+from doorward.appliance.memory import Memory
+from doorward.areas.resident import resident_bytes
+
+class Held: pass
+
+memory = Memory()
+print(resident_bytes())
+held = [Held() for _ in range(1_000)]
+for one in held:
+    one.itself, one.body = one, bytearray(b"x" * 100_000)
+memory._take_turn()
+del held, one
+memory._take_turn()
+print(resident_bytes())
+"""
+
 
 def test_what_work_left_behind_is_given_back_also_where_it_was_at_work_at_the_first_look() -> None:
     before, held, waits, after, last = printed(LEFT_BEHIND)
@@ -67,6 +84,11 @@ def test_what_is_needed_for_long_is_looked_for_no_more() -> None:
 
 def test_what_a_start_left_behind_is_given_back_soon_after_it() -> None:
     assert printed(STARTED) == ["False", "5.0 True True"]
+
+
+def test_what_a_crowd_held_while_a_start_settled_is_given_back_after_it() -> None:
+    before, after = printed(CROWDED)
+    assert int(after) < int(before) + 20 * MEBIBYTE
 
 
 def printed(script: str) -> list[str]:
