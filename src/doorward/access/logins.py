@@ -11,12 +11,12 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from doorward.access.accounts import Account, account_in
 from doorward.access.rights import Rights
-from doorward.access.tokens import Grant
+from doorward.access.tokens import Grant, Token
 from doorward.configuration.aaa.local_database import users
 from doorward.store.port import Edit
 from doorward.transaction.candidate import Candidate, Running
@@ -134,7 +134,7 @@ class Logins:
 
     def by_token(self, grant: Grant, *, extend: bool = True) -> LoginSession:
         """Return what stands for the login session of a token that was found to be good: made anew once its time is over."""
-        digest = b"token " + grant.token.digest.encode()  # of another length than the hash of a cookie, which no token can be
+        digest = _of_token(grant.token)
         login = self._by_digest.get(digest)
         if login is not None and (over := self._over(login, self._clock())) is not None:
             self._end(digest, login, over)
@@ -207,6 +207,12 @@ class Logins:
             if other is login:
                 self._end(digest, login, how)
 
+    def tokens_ended(self, tokens: Iterable[Token]) -> None:
+        """Forget what stood for the login sessions of tokens, which nothing finds any more."""
+        for digest in map(_of_token, tokens):
+            if (login := self._by_digest.get(digest)) is not None:
+                self._end(digest, login, _CHANGED)
+
     def close_all(self, how: str, *, before: int | None = None) -> None:
         """End every login session and drop its candidate; with ``before``, of those that began before a revision ran."""
         for digest, login in self._by_digest.copy().items():
@@ -274,6 +280,11 @@ def _changed(before: Snapshot, after: Snapshot, edits: tuple[Edit, ...]) -> Iter
 def _identity(snapshot: Snapshot, place: Place) -> tuple[object, object] | None:
     user = snapshot.find(users.NODE, place.key)
     return None if user is None else (user.name, user.password)
+
+
+def _of_token(token: Token) -> bytes:
+    """Return what stands for the hash of a cookie: of another length, so that no cookie can be a token."""
+    return b"token " + token.digest.encode()
 
 
 def _digest(cookie: str) -> bytes:

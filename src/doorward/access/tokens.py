@@ -11,7 +11,7 @@ import ipaddress
 import secrets
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -115,6 +115,8 @@ class Tokens:
         self._by_digest = {token.digest: token for token in reversed(self._records.find())}
         self._used: dict[str, str] = {}
         """When tokens were last used, as far as it was not written down yet, by id."""
+        self.ended: Callable[[Iterable[Token]], None] | None = None
+        """Told of tokens that have ended, in any thread."""
 
     def find(self, text: str, address: str) -> Grant | None:
         """Return what a token that came from an address grants; None where it is not, or not from there. Notes the use."""
@@ -171,6 +173,8 @@ class Tokens:
             for token in ended:
                 self._used.pop(token.id, None)
                 log.info("token ended", token=token.id, user=token.user)
+        if self.ended is not None:
+            self.ended(ended)
 
     def prune(self) -> None:
         """Forget the tokens that have ended by time, or with their account."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from doorward.access.logins import Logins
+from doorward.access.tokens import Token, Tokens
 from doorward.areas.area import Area
 from doorward.areas.worker import Worker
 from doorward.store.port import Edit
@@ -22,8 +23,9 @@ class LoginSessions(Area):
     is_early = True
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, logins: Logins) -> None:
+    def __init__(self, logins: Logins, tokens: Tokens) -> None:
         self._logins = logins
+        tokens.ended = self._tokens_ended
         self._worker = Worker("login-sessions", self._expire, delay=_EVERY_SECONDS)
 
     def start(self) -> None:
@@ -38,6 +40,9 @@ class LoginSessions(Area):
         """Tell the login sessions of a commit that concerns them."""
         if Logins.concerned(edits):
             self._in_loop(self._logins.published, before, after, edits)
+
+    def _tokens_ended(self, tokens: Iterable[Token]) -> None:
+        self._in_loop(self._logins.tokens_ended, tokens)
 
     def _expire(self) -> float:
         self._in_loop(self._logins.expire)

@@ -130,7 +130,7 @@ class Appliance:
         self.backups = backups(view, table, self.notifications, uploads)
         self.host_keys = TrustedHostKeys(self.store)
         self.cluster = self._clustered()
-        self._login_sessions = LoginSessions(self._logins)
+        self._login_sessions = LoginSessions(self._logins, self._tokens)
         self.sessions = self._catalogued(keeping)
         self.archiver = Archiver(view, self.sessions.catalogue, self.sessions.trails, self.notifications)
         self.cluster.search.local = self.sessions.local

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -31,6 +31,7 @@ MAX_LOOKUPS = 8
 METHODS = frozenset({"", "none", "password", "publickey", "keyboard-interactive"})
 """How a client can have come in, by the names of SSH (RFC 4252, section 5); "": that was not said."""
 _NO_ROW = "The session can't be recorded."
+_OVER = "The session is over."
 
 log = structlog.get_logger()
 
@@ -59,8 +60,9 @@ class Answers:
     secret: Secret
     threads: Executor
     node: str
-    _logins: WeakKeyDictionary[Session, GatewayLogin] = field(default_factory=WeakKeyDictionary, repr=False)
-    _keyrings: WeakKeyDictionary[Session, Keyring] = field(default_factory=WeakKeyDictionary, repr=False)
+    _logins: dict[str, GatewayLogin] = field(default_factory=dict, repr=False)
+    """By the keys of sessions, until they are connected, or over; so are the keyrings."""
+    _keyrings: dict[str, Keyring] = field(default_factory=dict, repr=False)
 
     def check(self, session: Session, question: Question) -> None:
         """Raise MisbehaviourError for a question that comes out of order."""
@@ -87,6 +89,8 @@ class Answers:
         """Return the answer to a question. Raises MisbehaviourError."""
         if session.is_adopted or session.ending:
             return refusal(question, session.ending or "The gateway was restarted.")
+        if self._is_over(session):
+            return refusal(question, _OVER)
         match question:
             case messages.TryNone() | messages.TryPassword() | messages.TryPrompts() | messages.TryKey():
                 return await self._try(session, question)
@@ -98,12 +102,12 @@ class Answers:
                 reason = await self.judge.judge(session, session.target, question)
                 return messages.Trusted(session=session.key, ask=question.ask, trusted=not reason, reason=reason)
             case messages.WantCredential():
-                found = await self._keyrings[session].credential(question.way)
+                found = await self._keyring(session).credential(question.way)
                 return messages.CredentialAnswer(
                     session=session.key, ask=question.ask, password=found.password, public_keys=found.public_keys
                 )
             case messages.WantSignature():
-                signature = await self._keyrings[session].sign(question.public_key, question.algorithm, question.data)
+                signature = await self._keyring(session).sign(question.public_key, question.algorithm, question.data)
                 return messages.Signature(session=session.key, ask=question.ask, signature=signature)
             case messages.WantApproval():
                 return refusal(question, "Nobody can approve it: approvals come with a later release.")
@@ -111,10 +115,11 @@ class Answers:
     # Who is it?
 
     async def _try(self, session: Session, question: Try) -> PipeMessage:
-        login = self._logins.get(session)
+        login = self._logins.get(session.key)
         if login is None:
             backend = self.backends.of(session.connection, session.client[0])
-            login = self._logins[session] = GatewayLogin(session, backend, self.failures, self._told(session))
+            login = self._logins[session.key] = GatewayLogin(session, backend, self.failures, self._told(session))
+            session.forget = partial(self._forget, session.key)
         decision: PipeMessage
         match question:
             case messages.TryPassword():
@@ -190,9 +195,9 @@ class Answers:
         session.target = located
         reason = await self._keep_target(session)
         if reason or self._is_over(session):
-            return messages.TargetAnswer(session=session.key, ask=question.ask, error=reason or "The session is over.")
-        keyring = self._keyrings[session] = Keyring(session, located, self.secret, self.threads)
-        session.forget = keyring.forget
+            return messages.TargetAnswer(session=session.key, ask=question.ask, error=reason or _OVER)
+        self._keyrings[session.key] = Keyring(session, located, self.secret, self.threads)
+        session.forget = partial(self._forget, session.key)
         session.phase = Phase.TARGETED
         keys = session.connection.policy.connection.server_side_hostkeys
         return messages.TargetAnswer(
@@ -210,6 +215,18 @@ class Answers:
             check=keys.plain_hostkey.check != "disabled",
             offers=located.offers,
         )
+
+    def _keyring(self, session: Session) -> Keyring:
+        """Return the keyring of a session that is not connected yet. Raises MisbehaviourError."""
+        keyring = self._keyrings.get(session.key)
+        if keyring is None:
+            raise MisbehaviourError("asked for a secret after it was connected")
+        return keyring
+
+    def _forget(self, key: str) -> None:
+        """Let go of what a session had for its logins, private keys above all."""
+        self._logins.pop(key, None)
+        self._keyrings.pop(key, None)
 
     async def _keep_target(self, session: Session) -> str:
         """Have the target in the row, on the disk, before anything goes there; return why that can't be."""

@@ -165,10 +165,6 @@ class Keyring:
         if len(identifier) not in _SESSION_IDENTIFIERS or identifier == self.session.identifier:
             raise MisbehaviourError("asked to sign for no connection to a server")
 
-    def forget(self) -> None:
-        """Let go of the private keys: the session is connected, or over."""
-        self._keys.clear()
-
 
 _SIGNERS = {
     "ssh-ed25519": ("ssh-ed25519",),

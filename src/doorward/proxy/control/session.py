@@ -82,10 +82,10 @@ class Located(Struct, frozen=True):
 
 
 def _nothing() -> None:
-    """Have no secrets."""
+    """Have nothing to let go of."""
 
 
-@dataclass(slots=True, eq=False, repr=False, weakref_slot=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Session:
     """One session. Lives in the event loop."""
 
@@ -111,7 +111,7 @@ class Session:
     person: Person = field(default_factory=Person)
     target: Located | None = None
     forget: Callable[[], None] = _nothing
-    """Lets go of the secrets that it may use: it is connected, or over."""
+    """Lets go of its logins and the secrets that it may use: it is connected, or over."""
     is_kept: bool = False
     """Whether the catalogue has a row of it."""
     is_busy: bool = False

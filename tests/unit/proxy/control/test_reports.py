@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from doorward.api.audit.shown import time_of
 from doorward.proxy import messages
 from doorward.proxy.control.adoption import recorded_until
+from doorward.proxy.control.credentials import Keyring
+from doorward.proxy.control.logins import GatewayLogin
+from doorward.proxy.control.session import Session
 from doorward.recording.format import NO_FLAGS, Stream, beginning, frame_head
 from doorward.recording.journal import SEGMENTS
 from doorward.sessions.live import FollowingFullError, NotLiveError, ShownEvent
@@ -57,6 +61,38 @@ def test_everything_told_is_kept_once_and_noted(rig: Rig) -> None:
         kinds = site.bus.kinds()
         assert kinds[-1] == "session_ended"
         assert {"auth_success", "session_started", "channel_denied"} <= set(kinds)
+
+    play(rig, scenario)
+
+
+def test_nothing_of_sessions_that_are_over_stays_in_memory(rig: Rig) -> None:
+    """Whether they were connected, had a target, or had only logged in."""
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        worker, connected_one = await site.session()
+        targeted, _ = await site.targeted(worker)
+        keys = {connected_one, targeted, await site.logged_in(worker)}
+        assert {found.key for found in held()} == keys
+        for key in keys:
+            worker.say(ended(key))
+        await eventually(lambda: not len(site.control.sessions) and not site.control.dispatch.tasks)
+        assert not [found for found in held() if found.key in keys]
+
+    def held() -> list[Session]:
+        gc.collect()
+        return [found for found in gc.get_objects() if type(found) is Session]
+
+    play(rig, scenario)
+
+
+def test_the_logins_of_a_session_are_let_go_when_it_is_connected(rig: Rig) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        await site.session()
+        gc.collect()
+        assert not [found for found in gc.get_objects() if type(found) in {GatewayLogin, Keyring}]
 
     play(rig, scenario)
 
