@@ -13,7 +13,7 @@ from doorward.cluster.peers import Peers, destroy, psk_life, psks
 from doorward.cluster.pins import PinnedPeer
 from doorward.configuration import passwords
 from doorward.membership import nodes
-from doorward.membership.cluster_role import ClusterRole, cluster_role
+from doorward.membership.cluster_role import cluster_role
 from doorward.transaction.candidate import Running
 from doorward.transaction.confirmation import confirmed_revision
 from doorward.transaction.pipeline import Pipeline
@@ -47,40 +47,52 @@ class Settling:
             self.settle(running)
 
     def settle(self, running: Running) -> None:
-        """Bring what is no configuration in line with one that is for good. Does nothing the second time."""
+        """Bring what is no configuration in line with one that is for good. Does nothing the second time.
+
+        Later ones may run by now: nodes are told of each of them, but what can't be taken back follows from the newest alone.
+        """
+        if self._settled is not None and running.number < self._settled.number:
+            return  # what was found regularly was newer than what still waited
         self._settled = running
-        self._members(cluster_role(running.snapshot), running)
+        self._remove()
+        if cluster_role(running.snapshot).state == "central" and self._central.ledger.note(running):
+            newest = self._central.ledger.newest
+            log.info("a cluster revision", number=newest.header.number if newest else None)
         self._central.noted = running.number
         self.trust()
 
-    def _members(self, known: ClusterRole, running: Running) -> None:
-        now, members = self._clock.time(), set(running.snapshot.objects(nodes.PATH).order)
+    def _remove(self) -> None:
+        """Let go of peers and secrets that what runs for good has no use for any more."""
+        # These first: what is there now was known to what runs then, or to what ran before.
+        peers, kept = self._peers.all(), psks(self._pipeline.store)
+        newest = confirmed_revision(self._pipeline)
+        if newest is None:
+            return
+        now, known = self._clock.time(), cluster_role(newest.snapshot)
         if known.state == "central":
-            for key in [key for key in self._peers.all() if key not in members]:
+            members = set(newest.snapshot.objects(nodes.PATH).order)
+            for key in [key for key in peers if key not in members]:
                 self._peers.mark_removed(key, now)
                 self._central.forget(key)
             self._peers.forget(self._peers.over(now))
-            if self._central.ledger.note(running):
-                newest = self._central.ledger.newest
-                log.info("a cluster revision", number=newest.header.number if newest else None)
         elif known.state != "joined":
             pinned = known.psk  # a crash may have come between the pin and the answer to the first question
-            self._peers.forget([peer.id for peer in self._peers.all().values() if pinned is None or peer.psk != pinned])
+            self._peers.forget([peer.id for peer in peers.values() if pinned is None or peer.psk != pinned])
             if self._following.sync != self._following.nothing:
                 self._following.forget()
             if known.state != "standalone":
                 self._following.note_removed(removed=False)
         if self._pipeline.store.confirmation() is None:  # else there may be others than those of what is for good
-            self._psks(running, now)
+            self._destroy_psks(kept, newest, now)
 
-    def _psks(self, running: Running, now: float) -> None:
+    def _destroy_psks(self, kept: list[str], running: Running, now: float) -> None:
         """Let the time of new psks begin, and destroy those that nothing refers to any more."""
         snapshot = running.snapshot
         wanted = {known for known in [cluster_role(snapshot).psk] if known}
         wanted |= {member.psk.key for _, member in snapshot.each(nodes.NODE) if member.psk}
         for key in wanted:
             psk_life(self._pipeline.store, key, now)
-        for key in psks(self._pipeline.store):
+        for key in kept:
             if key not in wanted and not snapshot.who_refers_to(Place(passwords.PATH, key).href):
                 destroy(self._pipeline.store, key)
 

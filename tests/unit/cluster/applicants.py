@@ -24,14 +24,14 @@ class Applicant:
         self.id, self.psk, self.central = uuid.uuid4(), new_psk(), central
         self.key = NodeKey.at(directory, str(self.id))
 
-    def accepted(self, psk: str = "") -> None:
+    def accepted(self, psk: str = "", address: str = "10.0.0.7") -> None:
         """The administrator of Central Management accepts it, with some secret."""
         rig = self.central.rig
         candidate = rig.candidate()
         place = Place(passwords.PATH, str(uuid.uuid4()))
         candidate.put(place, rig.tree.load(place, {"created": "2026-11-21T20:00:00Z"}))
         candidate.secrets[place.key] = psk or self.psk
-        member = {"address": "10.0.0.7", "psk": place.key, "roles": []}
+        member = {"address": address, "psk": place.key, "roles": []}
         candidate.put(Place(nodes.PATH, str(self.id)), rig.tree.load(Place(nodes.PATH, str(self.id)), member))
         rig.commit(candidate)
 

@@ -13,10 +13,11 @@ import pytest
 from doorward.cluster.apply_revision import NotAppliedError
 from doorward.cluster.cluster import Cluster
 from doorward.cluster.host_keys import HostKeyReport, SharedHostKeys
+from doorward.cluster.pairing import PairingRefusedError
 from doorward.cluster.peers import Peers, Pinned, psk_life, used
 from doorward.cluster.pins import PinnedPeer
 from doorward.cluster.port import CentralRefusedError, RemovedError
-from doorward.cluster.revisions import Envelope, Header, MembershipEnvelope
+from doorward.cluster.revisions import Envelope, Header, MemberRow, MembershipEnvelope
 from doorward.cluster.statuses import NodeReport
 from doorward.membership import join_request, nodes
 from doorward.membership.cluster_role import ClusterRole, cluster_role
@@ -25,7 +26,7 @@ from doorward.tree.places import Place
 from tests.support.areas import follow
 from tests.support.server import until
 from tests.unit.cluster.applicants import Applicant
-from tests.unit.cluster.pairs import Machine, PairedCentral, Wire, put
+from tests.unit.cluster.pairs import INTERFACE, Machine, PairedCentral, Wire, put
 from tests.unit.transaction.rig import WEB, ZONE
 
 
@@ -378,6 +379,68 @@ def test_a_node_that_pairs_while_it_is_removed_is_told_so(central: PairedCentral
     cluster._central.pairing.pinned()
     settled(cluster)
     assert [(peer.id, peer.removed) for peer in cluster._settling.trusted()] == [(node.id, True)]
+
+
+def test_a_node_that_pairs_before_what_follows_from_earlier_commits_stays(
+    central: PairedCentral, channel: Channel, node: Running, tmp_path: Path
+) -> None:
+    """Two nodes are accepted one after the other, on a machine that is busy."""
+    cluster = Cluster(
+        central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
+        state=node.state,
+    )  # fmt: skip
+    follow(cluster, cluster._pipeline).attach()
+    one, other = (Applicant(tmp_path, central) for _ in range(2))
+    one.accepted()
+    other.accepted(address="10.0.0.8")
+    for applicant in (one, other):
+        attempt, request = applicant.request()
+        attempt.check(cluster._central.pair(request, "10.0.0.7"))
+    settled(cluster)
+    wanted = {str(one.id): False, str(other.id): False}
+    assert {peer.id: peer.removed for peer in cluster._settling.trusted()} == wanted
+    assert [row.key for row in central_rows(cluster)][-2:] == list(wanted)
+
+
+def central_rows(cluster: Cluster) -> list[MemberRow]:
+    newest = cluster._central.ledger.newest
+    assert newest
+    return newest.content.membership.nodes
+
+
+def test_a_secret_outlives_what_follows_from_earlier_commits(
+    central: PairedCentral, channel: Channel, node: Running, tmp_path: Path
+) -> None:
+    cluster = Cluster(
+        central.rig.pipeline, node.queue, node_id=central.id, key=central.key, connector=channel, events=central.events,
+        state=node.state,
+    )  # fmt: skip
+    follow(cluster, cluster._pipeline).attach()
+    central.rig.committed((WEB, {"timeout": 20}))
+    applicant = Applicant(tmp_path, central)
+    applicant.accepted()
+    psk, applicant.psk = applicant.psk, "y" * 64
+    with pytest.raises(PairingRefusedError):  # which begins the time of the secret
+        cluster._central.pair(applicant.request()[1], "10.0.0.7")
+    settled(cluster)
+    applicant.psk = psk
+    attempt, request = applicant.request()
+    attempt.check(cluster._central.pair(request, "10.0.0.7"))
+
+
+def test_a_node_that_joins_before_what_follows_from_earlier_commits_keeps_its_central(
+    central: PairedCentral, node: Running
+) -> None:
+    follow(node.cluster, node.cluster._pipeline).attach()
+    listens = node.rig.value(INTERFACE)
+    for body in ({"enabled": False}, listens):
+        node.rig.committed((INTERFACE, body))
+    node.ask()
+    node.cluster.follower.turn()
+    assert node.word == "joined"
+    settled(node.cluster)
+    assert list(node.cluster._peers.all()) == [central.id]
+    assert node.cluster._following.sync.membership
 
 
 def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(
