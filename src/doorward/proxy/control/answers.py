@@ -211,7 +211,6 @@ class Answers:
             groups=located.groups,
             keys=located.keys,
             authorities=tuple(keys.authorities),
-            learn=keys.plain_hostkey.check == "accept_first",
             check=keys.plain_hostkey.check != "disabled",
             offers=located.offers,
         )

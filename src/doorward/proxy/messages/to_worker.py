@@ -88,8 +88,8 @@ class TargetAnswer(PipeMessage, frozen=True, kw_only=True, tag="target"):
     ``error``: there is no target, in words for the client. ``question``: the user named none and may be asked; this is what
     the client is asked, and the answer comes as ``text`` of the next `FindTarget`. ``addresses`` are tried in order. ``keys``:
     host keys that are trusted at any of them, as OpenSSH public keys; where there are several addresses, control knows which is
-    whose. ``authorities``: trusted host authorities; ``learn``: an unknown key may be accepted and is then asked about;
-    ``check``: False accepts any. ``offers``: the ways to log in, of those that apply, in order.
+    whose. ``authorities``: trusted host authorities; a key that neither knows is asked about. ``check``: False accepts any.
+    ``offers``: the ways to log in, of those that apply, in order.
     """
 
     session: str
@@ -105,7 +105,6 @@ class TargetAnswer(PipeMessage, frozen=True, kw_only=True, tag="target"):
     """Groups of the user on the server's side."""
     keys: tuple[str, ...] = ()
     authorities: tuple[str, ...] = ()
-    learn: bool = False
     check: bool = True
     offers: tuple[Relayed, ...] = ()
 
