@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.access.rights import Rights
-from doorward.api.batch import Post, RefusedChangesError, Staging
+from doorward.api.batch_order import Post
+from doorward.api.staging import RefusedChangesError, Staging
 from doorward.transaction.batch import BatchChange
 from tests.unit.transaction.rig import ROOT, TREE, USERS, Rig
 
