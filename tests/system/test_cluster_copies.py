@@ -14,9 +14,17 @@ from tests.support.server import until
 from tests.system.command_line import CommandLine
 
 
+class Watchful(Member):
+    """Forgets sooner than in earnest that it saw two machines."""
+
+    def __init__(self, state: Path, address: str) -> None:
+        super().__init__(state, address)
+        self.server.environment["HASTY"] += " doorward.cluster.doubles.WINDOW_SECONDS=10"
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[list[Member]]:
-    with members(tmp_path, 2) as found:
+    with members(tmp_path, 2, Watchful) as found:
         found[1].join(found[0], "managed-host", "search-local")
         yield found
 

@@ -15,18 +15,21 @@ import psutil
 import pytest
 
 from tests.contract.wire import Caller, chunked, logged_in
-from tests.support.server import Server, until
+from tests.support.server import QUICK, Server, until
 from tests.system.endless_keys import BEGUN
 from tests.system.raw import Raw
 
 MIB = 1 << 20
 KEYS = "/api/configuration/private_keys"
 
+TIDY = " ".join(f"doorward.appliance.memory.{name}" for name in ("_EVERY_SECONDS=1", "_MAX_SECONDS=2", "_MAX_LOOKS=600"))
+"""Memory is looked after more often than in earnest."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One for all crowds: what each of them took has come back when the next one comes."""
-    made = Server(tmp_path_factory.mktemp("crowds") / "state", plain=True).start()
+    made = Server(tmp_path_factory.mktemp("crowds") / "state", QUICK, {"HASTY": TIDY}, plain=True).start()
     yield made
     made.stop()
 
