@@ -129,7 +129,7 @@ def test_one_screen_says_how_the_node_is(server: Server, cli: CommandLine) -> No
         assert f"\n{head}" in f"\n{status}"
     assert json.loads(cli.ok("status", "--json"))["sessions"] == 0
     nothing = cli("trial")
-    assert (nothing.code, nothing.out) == (1, "Nothing is on trial.\n")
+    assert (nothing.code, nothing.out) == (1, "Nothing awaits confirmation.\n")
     assert f"{server.url}, as admin" in status
 
 

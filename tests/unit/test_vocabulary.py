@@ -14,6 +14,8 @@ PASSED_ON = frozenset({"proxy/ssh/wire/failures.py"})
 """Modules that log events of their callers."""
 EVENT = re.compile(r"[A-Za-z][^_{}\n]*[^.!?\s]")
 """An event in the log: words, without the values that belong into fields."""
+SUPERLATIVE = re.compile(r"\b_?(?:FEWEST|HIGHEST|LARGEST|LEAST|LONGEST|LOWEST|MOST|SHORTEST|SMALLEST|WIDEST)(?:_[A-Z_]+)?\b")
+"""Constants whose names say no more than that there is a limit."""
 
 
 @cache
@@ -55,3 +57,11 @@ def test_each_class_has_a_name_of_its_own() -> None:
     for path, node in named()[1]:
         found[node.name].append(f"{path}:{node.lineno}")
     assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
+def test_limits_are_called_by_what_they_are() -> None:
+    odd = []
+    for file in sorted(SOURCES.rglob("*.py")):
+        found = SUPERLATIVE.findall(file.read_text("utf-8"))
+        odd += [f"{file.relative_to(SOURCES).as_posix()}: {name}" for name in sorted(set(found))]
+    assert odd == [], "a limit is MAX_… or MIN_…"

@@ -24,7 +24,7 @@ from doorward.tree.places import Place
 from doorward.tree.snapshot import Snapshot
 
 MAX_OF_ONE_ACCOUNT = 1_000
-MOST = 10_000
+MAX_LOGIN_SESSIONS = 10_000
 _IDLE = "was not active for too long"
 _TOO_OLD = "lost its login session: it had lasted as long as one may"
 _CHANGED = "lost its login session: the account was changed"
@@ -150,7 +150,7 @@ class Logins:
         own = self._by_account.setdefault(account.key, OrderedDict())
         if len(own) >= MAX_OF_ONE_ACCOUNT:
             self._end_oldest(own)
-        elif len(self._by_digest) >= MOST:
+        elif len(self._by_digest) >= MAX_LOGIN_SESSIONS:
             self._end_oldest(self._by_digest)
         now = self._clock()
         login = LoginSession(account, now, now, self._account_now, grant=grant, revision=self._revision())

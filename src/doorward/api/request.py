@@ -17,7 +17,7 @@ from doorward.access.logins import LoginSession
 from doorward.access.rights import Allowed, always
 from doorward.access.tokens import token_in
 from doorward.api import errors
-from doorward.tree.jsontext import WIDEST, decode
+from doorward.tree.jsontext import MAX_MEMBERS, decode
 
 BODY_LIMIT = 1 << 20
 """Bytes of a JSON body (protocol, section 12)."""
@@ -229,7 +229,7 @@ class Request:
 
     def decoded(self, body: bytes) -> Any:
         """Return a body as a JSON value. Raises InvalidBody where it is empty or not JSON."""
-        return decode(body, WIDEST)
+        return decode(body, MAX_MEMBERS)
 
     def check_media_type(self, accepted: tuple[str, ...]) -> None:
         """Raise 415 unless the body is of an accepted media type, or does not say what it is, or is empty."""

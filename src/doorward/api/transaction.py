@@ -26,7 +26,7 @@ from doorward.configuration.management.change_approval import settings
 from doorward.store.port import CommitRecord
 from doorward.transaction.candidate import Candidate
 from doorward.transaction.commits import CommitMessage, CommitOutcome, CommitService
-from doorward.transaction.confirmation import LONGEST
+from doorward.transaction.confirmation import MAX_CONFIRM_SECONDS
 from doorward.transaction.order import Order
 from doorward.tree.models import Body, Variants
 from doorward.tree.problems import Problem, SemanticError, as_json
@@ -38,7 +38,9 @@ class CommitOrder(Body):
 
     status: Literal["commit"] = Field(description="What to do.")
     commit_message: CommitMessage | None = Field(None, description="Why; blank counts as missing.")
-    confirm_seconds: int | None = Field(None, ge=10, le=LONGEST, description="Goes back by itself after so many seconds.")
+    confirm_seconds: int | None = Field(
+        None, ge=10, le=MAX_CONFIRM_SECONDS, description="Goes back by itself after so many seconds."
+    )
     emergency: bool = Field(
         default=False, description="Do not wait for approval, as a member of the group for emergencies; needs a message."
     )

@@ -149,9 +149,9 @@ class Appliance:
         except OSError as error:
             raise StartError(f"{self._trusted} can't be written: {error.strerror}.") from error
         self._address = state / "address"
-        self._doors = AdminListeners(options, self.pipeline, self.listeners)
+        self._admin_listeners = AdminListeners(options, self.pipeline, self.listeners)
         self._local = LocalServer(state, self.pipeline, self._queue, self.notifications.events)
-        for ignored in (self._doors.ignored(), self._ignored_password()):
+        for ignored in (self._admin_listeners.ignored(), self._ignored_password()):
             if ignored:
                 warn(ignored)
 
@@ -273,8 +273,8 @@ class Appliance:
         Restores(self.store).close_unfinished()
         self.listeners.settle()
         self.confirmations.load()
-        self._doors.take_cluster_port()
-        self._doors.open()
+        self._admin_listeners.take_cluster_port()
+        self._admin_listeners.open()
         self.listeners.release()
 
     async def serve(self, ready: Callable[[str], None], stop: asyncio.Event) -> None:
@@ -286,15 +286,15 @@ class Appliance:
         self.areas.start(early=True)
         self.control.start()
         try:
-            await self._queue.run(self._doors.open_early)
+            await self._queue.run(self._admin_listeners.open_early)
             await self._queue.run(self.converge)
             await asyncio.to_thread(self.areas.start, early=False)
             self.app.state = ready_state(self._service)
             await self._local.start()
-            self._doors.tell(self._address)
+            self._admin_listeners.tell(self._address)
             self.pipeline.subscribers.published.append(self._moved)
             scheme = "http" if self._options.plain_http else "https"
-            ready(f"{scheme}://{self._doors.open()[0]}")
+            ready(f"{scheme}://{self._admin_listeners.open()[0]}")
             await stop.wait()
         finally:
             self.app.state = "stopping"
@@ -326,7 +326,7 @@ class Appliance:
     def _moved(self, _before: Running, _after: Running, edits: tuple[Edit, ...]) -> None:
         """Write down where administrators are served now."""
         if any(edit.place.path.startswith(_WHERE) for edit in edits):
-            self._doors.tell(self._address)
+            self._admin_listeners.tell(self._address)
 
     def close(self) -> None:
         """Stop what was started, the store last."""

@@ -14,7 +14,7 @@ from doorward.backup.targets.s3_objects import ObjectStatus, S3Objects, started
 from doorward.configuration.policies.archive_cleanup_policies import ArchivePolicy
 from doorward.sessions.catalogue.rows import TrailArchive
 
-LEAST_SECONDS: Final = 600.0
+MIN_SECONDS: Final = 600.0
 """How long work on a bucket may take at least."""
 BYTES_A_SECOND: Final = 1 << 20
 """What a connection carries at least, to be waited for."""
@@ -62,7 +62,7 @@ class Bucket:
 def open_bucket(node: NodeView, policy: ArchivePolicy, size: int, stop: threading.Event, stall: float = STALL_SECONDS) -> Bucket:
     """Connect and log in, for work on so many bytes. Blocks; raises BackupError. ``stop`` ends everything with ``cancelled``."""
     target = policy.target.model_dump(mode="json")
-    deadline = time.monotonic() + LEAST_SECONDS + 3 * size / BYTES_A_SECOND
+    deadline = time.monotonic() + MIN_SECONDS + 3 * size / BYTES_A_SECOND
     attempt = TargetAttempt(
         node.id, policy.include_node_id_in_path, stop, node.spool, deadline, stall, describe(target), certificate=node.certificate
     )

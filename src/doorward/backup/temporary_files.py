@@ -21,7 +21,7 @@ from doorward.tree.jsontext import prepared
 from doorward.tree.times import stamp
 
 KEPT = timedelta(hours=24)
-MOST = 20
+MAX_FILES = 20
 """Files of a kind: what anybody may put here must not fill the disk."""
 
 
@@ -29,7 +29,7 @@ class TemporaryFilesFullError(Exception):
     """There are as many files as there may be; the text says what to do."""
 
     def __init__(self) -> None:
-        super().__init__(f"There are {MOST} of them already; remove one first.")
+        super().__init__(f"There are {MAX_FILES} of them already; remove one first.")
 
 
 @prepared
@@ -70,7 +70,7 @@ class TemporaryFiles(Area):
         Raises TemporaryFilesFullError. What others are still writing counts.
         """
         with self._lock:
-            if len(self.all()) + len(self._filling) >= MOST:
+            if len(self.all()) + len(self._filling) >= MAX_FILES:
                 raise TemporaryFilesFullError
             name = str(uuid.uuid4())
             self._filling.add(name)

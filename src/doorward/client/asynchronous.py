@@ -60,7 +60,7 @@ class AsyncClient(ApiClient[httpx2.AsyncClient]):
         return await self._run(self.conversation.commit_changes(changes, message, confirm_seconds, self.patience))
 
     async def confirm(self) -> None:
-        """Keep what runs on trial."""
+        """Keep what runs and awaits its confirmation."""
         await self._run(self.conversation.confirm())
 
     @asynccontextmanager

@@ -114,7 +114,7 @@ class Client(ApiClient[httpx2.Client]):
         return self._run(self.conversation.commit_changes(changes, message, confirm_seconds, self.patience))
 
     def confirm(self) -> None:
-        """Keep what runs on trial."""
+        """Keep what runs and awaits its confirmation."""
         self._run(self.conversation.confirm())
 
     @contextmanager

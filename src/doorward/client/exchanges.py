@@ -162,7 +162,7 @@ class ApiConversation:
         return (yield from self.settled("POST", COMMITS, {"changes": list(changes)}, message, confirm_seconds, patience))
 
     def confirm(self) -> Exchange[None]:
-        """Keep what runs on trial."""
+        """Keep what runs and awaits its confirmation."""
         yield from self.write("PUT", TRANSACTION, {"status": "confirm"})
 
     def settled(

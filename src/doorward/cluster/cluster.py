@@ -128,11 +128,11 @@ class Cluster(Area):
     def published(self, before: Running, after: Running, edits: tuple[Edit, ...]) -> None:
         """In the commit thread: the work that follows is done elsewhere, in the order of the commits.
 
-        Nothing follows from a commit on trial before it is confirmed: no node is told, or let go.
+        Nothing follows from a commit that awaits its confirmation: no node is told, or let go.
         """
         ours = any(edit.place.path.startswith(ROOT) for edit in edits)
         moved = interface.listen_address(before.snapshot) != interface.listen_address(after.snapshot)
-        if self._pipeline.is_on_trial:
+        if self._pipeline.awaits_confirmation:
             self._await(after.number, edits)
         else:
             if self.cluster_role.state == "central" and any(self._travels(edit) for edit in edits):
@@ -143,7 +143,7 @@ class Cluster(Area):
             self.follower.wake()
 
     def _await(self, number: int, edits: Iterable[Edit]) -> None:
-        """Remember that something follows from a revision once it is confirmed; what was on trial before is not any more."""
+        """Remember that something follows from a revision once it is confirmed; what awaited it before does not any more."""
         self._awaited = number
         self._central.expected = max(self._central.expected, self._central.awaited)
         if self.cluster_role.state == "central" and any(self._travels(edit) for edit in edits):

@@ -13,7 +13,7 @@ from doorward.tree.problems import InvalidBody, Problem, SemanticError
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
-LEAST_RSA_BITS = 2048
+MIN_RSA_BITS = 2048
 _CURVES = {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384", "secp521r1": "ecdsa-p521"}
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[\x00-\x7f]*?-----END \1-----")
@@ -55,12 +55,12 @@ def read_private_key(text: str, at: str, *, openssh: bool) -> PrivateKey:
 
 def is_weak(key: object) -> bool:
     """Whether a public key is too easy to break: DSA, and RSA below 2048 bits."""
-    return isinstance(key, dsa.DSAPublicKey) or (isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_RSA_BITS)
+    return isinstance(key, dsa.DSAPublicKey) or (isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS)
 
 
 def weak(at: str) -> Problem:
     """Return the problem of a key that is too easy to break."""
-    return Problem("weak_key", f"DSA keys and RSA keys below {LEAST_RSA_BITS} bits are too weak.", at)
+    return Problem("weak_key", f"DSA keys and RSA keys below {MIN_RSA_BITS} bits are too weak.", at)
 
 
 def type_of(key: object) -> str | None:

@@ -16,7 +16,7 @@ from doorward.tree.models import Body, Elements, Interrelated, Off, Switched, wr
 
 ADMIN_WEB = "/api/configuration/local_services/admin_web"
 USER_WEB = "/api/configuration/local_services/user_web"
-MOST = 16
+MAX_LISTENS = 16
 """Lines that a service may listen on."""
 
 HTTP_PORT, HTTPS_PORT = 80, 443
@@ -62,7 +62,7 @@ class WebService(Body):
     """Where a web service listens, and who is let in."""
 
     access_restriction: AccessRestriction = Field(OPEN, description="Whether only some networks are let in.")
-    listen: Annotated[list[ListenLine], Elements(most=MOST, unique=whole)] = Field([], description="Addresses and ports.")
+    listen: Annotated[list[ListenLine], Elements(most=MAX_LISTENS, unique=whole)] = Field([], description="Addresses and ports.")
 
     @property
     def allowed_from(self) -> tuple[str, ...] | None:

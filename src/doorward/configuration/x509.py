@@ -32,7 +32,7 @@ from doorward.tree.snapshot import Snapshot
 from doorward.tree.times import stamp
 
 PATH = "/api/configuration/x509"
-_MOST = 10
+_MAX_CERTIFICATES = 10
 
 
 CertificateText = Annotated[str, StringConstraints(max_length=131_072)]
@@ -156,8 +156,8 @@ def _names(certificate: x509.Certificate) -> Iterator[str]:
 
 def _judged(chain: list[x509.Certificate]) -> Iterator[Problem]:
     """Yield what is wrong with a chain."""
-    if len(chain) > _MOST:
-        yield Problem("length", f"At most {_MOST} certificates.", "/certificate")
+    if len(chain) > _MAX_CERTIFICATES:
+        yield Problem("length", f"At most {_MAX_CERTIFICATES} certificates.", "/certificate")
     if any(is_weak(certificate.public_key()) for certificate in chain):
         yield weak("/certificate")
     for index, (certificate, issuer) in enumerate(pairwise(chain)):

@@ -24,7 +24,7 @@ KIND = "mail"
 _FIRST_TRIES = (0, 60, 300, 900, 3600)
 _HOUR = 3600
 _DAY = 24 * _HOUR
-_MOST = 1_000
+_MAX_WAITING = 1_000
 _MAX_WAIT = 60.0
 _MAX_UNKNOWN, _UNKNOWN_SECONDS = 2, float(_HOUR)
 """A mail that may have been taken goes out so often at most, after such a pause: one copy too many is better than none at all."""
@@ -72,8 +72,8 @@ class MailQueue:
         """Add a mail; it is on the disk when this returns, unless the disk refuses."""
         now = self._clock()
         mail = Mail(uuid.uuid4().hex, recipient, subject, text, now, now)
-        if len(self._mails) >= _MOST:
-            log.error("mail dropped", mail=mail.id, reason=f"{_MOST} mails wait already")
+        if len(self._mails) >= _MAX_WAITING:
+            log.error("mail dropped", mail=mail.id, reason=f"{_MAX_WAITING} mails wait already")
             return
         self._keep(mail)
         with self._changing:

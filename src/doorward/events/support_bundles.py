@@ -37,7 +37,7 @@ from doorward.tree.places import Place
 log = structlog.get_logger()
 
 _KEEP_SECONDS = 24 * 3600
-_MOST = 20
+_MAX_BUNDLES = 20
 """Bundles that are kept; older ones go."""
 _HISTORY = 500
 _ROOM_BYTES = 1 << 20
@@ -102,7 +102,7 @@ class Bundles:
         for other in self.all():
             if other.status in {"queued", "running"}:
                 raise BundleRunningError(other.key)
-        for old in self.all()[: 1 - _MOST]:
+        for old in self.all()[: 1 - _MAX_BUNDLES]:
             self.remove(old)
         bundle = Bundle(self._directory, rights, is_allowed)
         bundle.path = self._directory / f"{bundle.key}.tar.gz"

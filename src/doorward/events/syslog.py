@@ -14,7 +14,7 @@ from doorward import __version__
 from doorward.events.tap import LogRecord
 from doorward.tree.jsontext import encode
 
-LONGEST = 8192
+MAX_MESSAGE = 8192
 """Bytes of a message; what is longer is cut. Receivers take this much by default."""
 
 _AUTHPRIV, _DAEMON = 10, 3
@@ -86,4 +86,4 @@ def _value(value: Any) -> str:
 
 def _cut(message: str) -> bytes:
     encoded = message.encode(errors="replace")
-    return encoded if len(encoded) <= LONGEST else encoded[:LONGEST].decode(errors="ignore").encode()
+    return encoded if len(encoded) <= MAX_MESSAGE else encoded[:MAX_MESSAGE].decode(errors="ignore").encode()

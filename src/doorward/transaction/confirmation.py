@@ -24,7 +24,7 @@ _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 30.0, 600.0
 """How long is waited before going back is tried again: twice as long each time."""
 _NOTED_SECONDS = 1.0
 """How old the seconds that are left may be without being written down anew, as they are right after the commit."""
-LONGEST = 3600
+MAX_CONFIRM_SECONDS = 3600
 """Most seconds that anybody may take to confirm."""
 
 

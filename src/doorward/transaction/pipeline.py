@@ -72,7 +72,7 @@ class Pipeline:
         self.clock = clock or SystemClock()
         self.running = running
         self.proposals = Proposals(tree, store, secrets, self.clock)
-        self.is_on_trial = False
+        self.awaits_confirmation = False
         """Whether the revision that is being published awaits its confirmation."""
         self.subscribers = CommitSubscribers()
         self.dropping: list[Callable[[Snapshot, Snapshot], Iterable[Action]]] = []
@@ -184,7 +184,7 @@ class Pipeline:
         )  # fmt: skip
         with span("commit.publish", doorward__revision=revision.number):
             revision = self._publish(report, commit_record.id, revision, write)
-        self.is_on_trial = confirmation is not None
+        self.awaits_confirmation = confirmation is not None
         self.running = Running(revision.number, revision.hash, snapshot)
         self.subscribers.tell(running, self.running, merged.edits)
         self.subscribers.tell_later(revision, merged.edits)

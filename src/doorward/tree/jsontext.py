@@ -17,7 +17,7 @@ from doorward.tree.problems import InvalidBody, Problem, pointer
 MAX_DEPTH = 32
 """Levels of nesting a written body may have."""
 
-WIDEST = 1001
+MAX_MEMBERS = 1001
 """Members that an object, and elements that an array of a written body may have: an ordered map of 1,000, and its order."""
 
 _Kind = TypeVar("_Kind")

@@ -153,13 +153,13 @@ def test_when_all_have_one_the_least_used_ends_all_the_same(rig: Rig, monkeypatc
 
 @pytest.mark.parametrize("limit", [1, 3])
 def test_all_accounts_together_have_so_many_too(rig: Rig, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
-    monkeypatch.setattr(module, "MOST", limit)
+    monkeypatch.setattr(module, "MAX_LOGIN_SESSIONS", limit)
     cookies = [rig.open(f"user{number}")[1] for number in range(limit + 2)]
     assert [rig.logins.find(cookie) is not None for cookie in cookies] == [False] * 2 + [True] * limit
     assert len(rig.logins) == limit
 
 
-@pytest.mark.parametrize("limit", ["MOST", "MAX_OF_ONE_ACCOUNT"])
+@pytest.mark.parametrize("limit", ["MAX_LOGIN_SESSIONS", "MAX_OF_ONE_ACCOUNT"])
 def test_a_limit_of_one_is_kept_by_a_single_account(rig: Rig, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
     monkeypatch.setattr(module, limit, 1)
     (_, first), (login, second) = rig.open(), rig.open()
@@ -170,7 +170,7 @@ def test_a_limit_of_one_is_kept_by_a_single_account(rig: Rig, monkeypatch: pytes
 
 
 def test_sessions_that_are_over_make_room_before_others_must_go(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 2)
+    monkeypatch.setattr(module, "MAX_LOGIN_SESSIONS", 2)
     rig.open("old")
     rig.now += 300
     login, cookie = rig.open("jane")

@@ -77,7 +77,7 @@ def test_only_what_is_on_the_shelf_is_removed(site: Site) -> None:
 
 
 def test_there_is_an_end_to_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.backup.temporary_files.MOST", 2)
+    monkeypatch.setattr("doorward.backup.temporary_files.MAX_FILES", 2)
     kept = shelf(site)
     names = [put(kept, b"x") for _ in range(2)]
     with pytest.raises(TemporaryFilesFullError):
@@ -87,7 +87,7 @@ def test_there_is_an_end_to_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_what_is_still_being_written_counts_and_goes_when_it_breaks_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("doorward.backup.temporary_files.MOST", 2)
+    monkeypatch.setattr("doorward.backup.temporary_files.MAX_FILES", 2)
     kept = shelf(site)
     with kept.room() as (_, path):
         path.write_bytes(b"half of it")

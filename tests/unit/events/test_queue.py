@@ -219,7 +219,7 @@ def test_a_mail_that_comes_before_the_queue_is_ready_is_not_forgotten(tmp_path: 
 
 
 def test_no_more_than_a_thousand_mails_wait(office: Office, monkeypatch: Any) -> None:
-    monkeypatch.setattr("doorward.events.queue._MOST", 3)
+    monkeypatch.setattr("doorward.events.queue._MAX_WAITING", 3)
     office.failure = MailError("connect", "no route")
     with capture_logs() as logs:
         office.post("1", "2", "3", "4")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from doorward import __version__
-from doorward.events.syslog import LONGEST, Origin, framed, rfc3164, rfc5424
+from doorward.events.syslog import MAX_MESSAGE, Origin, framed, rfc3164, rfc5424
 from doorward.events.tap import LogRecord
 
 ORIGIN = Origin("doorward1.example.com", ZoneInfo("Europe/Budapest"), 42)
@@ -78,8 +78,8 @@ def test_text_beyond_ascii_is_marked_as_utf8() -> None:
 
 def test_a_long_record_is_cut_between_characters() -> None:
     for filler in ("é", "€", "x"):
-        message = rfc5424(record(text=filler * LONGEST), ORIGIN)
-        assert LONGEST - 4 < len(message) <= LONGEST
+        message = rfc5424(record(text=filler * MAX_MESSAGE), ORIGIN)
+        assert MAX_MESSAGE - 4 < len(message) <= MAX_MESSAGE
         message.decode()
 
 

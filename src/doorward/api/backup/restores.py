@@ -24,7 +24,7 @@ from doorward.backup.restore.service import (
     UploadMissingError,
 )
 from doorward.transaction.commits import CommitMessage
-from doorward.transaction.confirmation import LONGEST
+from doorward.transaction.confirmation import MAX_CONFIRM_SECONDS
 from doorward.tree.fields import Confidential, bad_format
 from doorward.tree.models import Body, Variants
 
@@ -63,7 +63,7 @@ class RestoreOrder(Body):
     )
     commit_message: CommitMessage | None = Field(None, description="Why.")
     confirm_seconds: int | None = Field(
-        None, ge=10, le=LONGEST, description="The configuration goes back by itself after so many seconds."
+        None, ge=10, le=MAX_CONFIRM_SECONDS, description="The configuration goes back by itself after so many seconds."
     )
     dry_run: bool = Field(default=False, description="Whether everything is only tried.")
     network: Literal["keep", "restore"] = Field("keep", description="Whether the network stays as it is on this node.")

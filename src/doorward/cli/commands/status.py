@@ -161,7 +161,7 @@ def _age(time: str) -> str:
 
 @command
 def trial(connection: ConnectionOptions, output: Output) -> None:
-    """Show what is on trial: what goes back by itself, when, and what it changed. Exit code 1: nothing is."""
+    """Show what awaits confirmation: what goes back by itself, when, and what it changed. Exit code 1: nothing does."""
     from doorward.cli import render
     from doorward.cli.commands.history import awaiting
     from doorward.cli.session import connected
@@ -170,7 +170,7 @@ def trial(connection: ConnectionOptions, output: Output) -> None:
     with connected(connection) as session:
         awaited = awaiting(session)
         if awaited is None:
-            render.emit(None, output.structured, [render.OutputLine("Nothing is on trial.", "dim")])
+            render.emit(None, output.structured, [render.OutputLine("Nothing awaits confirmation.", "dim")])
             raise typer.Exit(1)
         number, left = awaited
         changes = _readable(session, f"/api/revisions/{number}/changes", "changes")

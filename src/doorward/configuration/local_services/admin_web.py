@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from doorward.configuration._claims import Rank, web_claims
-from doorward.configuration._web import ADMIN_WEB, HTTP_PORT, HTTPS_PORT, MOST, ListenLine, WebService, whole
+from doorward.configuration._web import ADMIN_WEB, HTTP_PORT, HTTPS_PORT, MAX_LISTENS, ListenLine, WebService, whole
 from doorward.configuration.management import certificates
 from doorward.configuration.network import naming
 from doorward.configuration.network._addresses import listening
@@ -32,14 +32,16 @@ PATH = ADMIN_WEB
 class AdminWeb(WebService):
     """Where administrators and API clients are served, and which of them."""
 
-    listen: Annotated[list[ListenLine], Elements(least=1, most=MOST, unique=whole)] = Field(description="Addresses and ports.")
+    listen: Annotated[list[ListenLine], Elements(least=1, most=MAX_LISTENS, unique=whole)] = Field(
+        description="Addresses and ports."
+    )
 
 
 def first(machine: Machine) -> dict[str, Any]:
     """Return the lines of ``--listen``; a wildcard becomes a line for each address of the machine."""
     redirect = HTTP_PORT if machine.kind == "system" and machine.port == HTTPS_PORT else None
     lines = [{"address": key, "http_port": redirect, "https_port": machine.port} for key in listening(machine)]
-    return {"access_restriction": {"enabled": False}, "listen": lines[:MOST]}
+    return {"access_restriction": {"enabled": False}, "listen": lines[:MAX_LISTENS]}
 
 
 def claims(snapshot: Snapshot) -> Iterator[Claim]:

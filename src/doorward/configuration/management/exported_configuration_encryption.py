@@ -31,7 +31,7 @@ from doorward.tree.snapshot import Snapshot
 PATH = "/api/configuration/management/exported_configuration_encryption"
 SYSTEM_BACKUP = "/api/configuration/management/system_backup"
 _KEY, _TEXT = "/encryption/gpg_public_key", "/encryption/gpg_public_key/public_key"
-_LEAST_BITS, _BY_BITS = 2048, {1, 2, 3, 16, 20}  # RSA and ElGamal, by the numbers of RFC 4880
+_MIN_BITS, _BY_BITS = 2048, {1, 2, 3, 16, 20}  # RSA and ElGamal, by the numbers of RFC 4880
 _HEADER = re.compile(r"[^\s:]+:(\s|$)")
 _SOON_DAYS, _DAY = 30, 86_400
 
@@ -121,8 +121,8 @@ def _judged(found: list[OpenPgpCertificate]) -> Iterator[Problem]:
     recipient = certificate.recipient
     if (obstacle := certificate.obstacle) is not None:
         yield Problem(*obstacle, _TEXT)
-    elif recipient is not None and recipient.algorithm in _BY_BITS and recipient.bits < _LEAST_BITS:
-        message = f"The part that encrypts has {recipient.bits} bits; at least {_LEAST_BITS} are required."
+    elif recipient is not None and recipient.algorithm in _BY_BITS and recipient.bits < _MIN_BITS:
+        message = f"The part that encrypts has {recipient.bits} bits; at least {_MIN_BITS} are required."
         yield Problem("weak_key", message, _TEXT)
 
 

@@ -67,10 +67,10 @@ def first_routes(machine: Machine) -> list[dict[str, str]]:
         address = ipaddress.ip_address(gateway)
         if any(address in one.network and address != one.ip for one in interfaces):
             found.append({"gateway": gateway, "target_network": network})
-    return found[:MOST]
+    return found[:MAX_ROUTES]
 
 
-MOST = 256
+MAX_ROUTES = 256
 
 
 def _identity(route: StaticRoute) -> str:
@@ -79,7 +79,7 @@ def _identity(route: StaticRoute) -> str:
 
 NODE: ListSingleton[StaticRoute] = ListSingleton(
     title="Static routes",
-    model=Annotated[list[StaticRoute], Elements(most=MOST, unique=_identity)],
+    model=Annotated[list[StaticRoute], Elements(most=MAX_ROUTES, unique=_identity)],
     default=first_routes,
     scope="node",
     reads=PATHS,

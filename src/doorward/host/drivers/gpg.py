@@ -22,7 +22,7 @@ from doorward.host.errors import HostError
 
 _SECONDS: Final = 120.0
 _MAX_LISTING: Final = 1 << 20
-_LARGEST: Final = 128 << 20
+_MAX_FILE: Final = 128 << 20
 """Bytes of a file that gpg writes: twice as much as an archive has."""
 _RECIPIENT: Final = "recipient.asc"
 _PUBKEY: Final = re.compile(rb"^:pubkey enc packet:.* keyid ([0-9A-F]{16})", re.MULTILINE)
@@ -48,7 +48,7 @@ def _home(recipient: str = "") -> Iterator[Path]:
 
 def _command(home: Path, *arguments: str) -> list[str]:
     fixed = ("--no-options", "--no-autostart", "--batch", "--no-tty", "--quiet", "--display-charset", "utf-8")
-    return unprivileged.command(["gpg", "--homedir", str(home), *fixed, *arguments], _LARGEST)
+    return unprivileged.command(["gpg", "--homedir", str(home), *fixed, *arguments], _MAX_FILE)
 
 
 def run(
