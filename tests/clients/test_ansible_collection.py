@@ -183,7 +183,7 @@ def test_objects_go_and_a_change_that_is_not_confirmed_goes_back(ansible: Ansibl
     answer = admin.post("/api/user/tokens", {"name": "ansible", "expires_days": 1, "rights": "own"})
     token = {"password": None, "token": answer.json()["body"]["token"]}
     # The same server, by a name that its certificate is not for.
-    elsewhere = {"confirm_seconds": 10, "confirm_url": f"https://127.1:{server.port}"}
+    elsewhere = {"confirm_seconds": 30, "confirm_url": f"https://127.1:{server.port}"}
     made, gone, trial, facts = ansible.tasks(
         (
             "config",
@@ -204,6 +204,7 @@ def test_objects_go_and_a_change_that_is_not_confirmed_goes_back(ansible: Ansibl
     assert known["revision"]["number"] == trial["revision"]
     assert "tom" not in [user["name"] for user in known["configuration"]["aaa/local_database/users"]]
     assert known["cluster"] is None
+    server.end_trial()
     until(lambda: admin.body(WEB)["timeout"] != 33, what="that the trial is over")
 
 

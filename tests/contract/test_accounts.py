@@ -111,14 +111,15 @@ def test_membership_takes_effect_at_once(admin: Caller, login: Login) -> None:
     assert jane.body("/api/user/info")["groups"] == ["basic-view"]
 
 
-def test_rights_that_go_back_by_themselves_are_gone_for_live_sessions(admin: Caller, login: Login) -> None:
+def test_rights_that_go_back_by_themselves_are_gone_for_live_sessions(server: Server, admin: Caller, login: Login) -> None:
     """Also what no account commits takes effect at once: here the return of a commit that nobody confirmed."""
     key = make_user(admin, "jane", SECRET)
     admin.commit("jane").ok()
     jane = login("jane", SECRET)
     admin.put(f"{GROUPS}/-1001", {"members": [key], "name": "basic-view"}).ok()
-    admin.commit("jane may look for a while", confirm_seconds=10).ok()
+    admin.commit("jane may look for a while", confirm_seconds=600).ok()
     jane.get(ZONE).ok()
+    server.end_trial()
     until(lambda: admin.get("/api/revisions?limit=1").json["items"][0]["body"]["author"] == "doorward", 60)
     jane.get(ZONE).is_error(403, "Unauthorized")
 

@@ -56,7 +56,8 @@ class Server:
 
     def start(self, *, wait: bool = True) -> Self:
         """Start the server; wait for its line."""
-        environment = {**os.environ, "DOORWARD_ADMIN_PASSWORD": PASSWORD, **self.environment}
+        ours = {"DOORWARD_ADMIN_PASSWORD": PASSWORD, "TRIAL_OVER": str(self._trial_over)}
+        environment = {**os.environ, **ours, **self.environment}
         command = [*self.launcher, "serve", "--state", str(self.state), "--listen", "127.0.0.1:0", *self.options]
         self.output, self.errors, self.url = [], [], ""
         self.process = _executed(command, environment) if self.plain else fork(command, environment)
@@ -69,6 +70,15 @@ class Server:
             if not self.url:
                 raise AssertionError(f"the server did not start: {''.join(self.errors)[-3000:]}")
         return self
+
+    @property
+    def _trial_over(self) -> Path:
+        return self.state.with_name(f"{self.state.name}.trial-over")
+
+    def end_trial(self) -> None:
+        """Let the time be over in which a commit may be confirmed; of a server that ``QUICK`` launched."""
+        assert self.launcher[-len(QUICK) :] == QUICK
+        self._trial_over.touch()
 
     def _ready(self) -> bool:
         found = re.search(r"ready at (\S+)", "".join(self.output))

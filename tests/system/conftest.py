@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.pki import Authority
-from tests.support.server import Client, Server, running
+from tests.support.server import QUICK, Client, Server, running
 from tests.system.chrony_support import need_chrony
 from tests.system.seaweed_support import Seaweed, buckets
 
@@ -16,7 +16,7 @@ from tests.system.seaweed_support import Seaweed, buckets
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     need_chrony()
-    with running(tmp_path_factory.mktemp("server") / "state") as started:
+    with running(tmp_path_factory.mktemp("server") / "state", launcher=QUICK) as started:
         yield started
 
 
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def fresh(tmp_path: Path) -> Iterator[Server]:
     """A server of the test's own."""
     need_chrony()
-    with running(tmp_path / "state") as started:
+    with running(tmp_path / "state", launcher=QUICK) as started:
         yield started
 
 

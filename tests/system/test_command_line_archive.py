@@ -48,10 +48,11 @@ def test_an_export_under_a_password_comes_back(cli: CommandLine, tmp_path: Path)
     assert "why not" in cli.ok("history", "--limit", "1")
 
 
-def test_a_restore_goes_back_unless_it_is_confirmed(cli: CommandLine) -> None:
+def test_a_restore_goes_back_unless_it_is_confirmed(server: Server, cli: CommandLine) -> None:
     cli.ok("export", "--protect", "none", "-o", "x")
     cli.ok("set", ZONE, "Asia/Tokyo")
-    assert "is in effect, and goes back in 10s unless you run `doorward confirm`" in cli.ok("restore", "--confirm", "10s", "x")
+    assert "is in effect, and goes back in 10m unless you run `doorward confirm`" in cli.ok("restore", "--confirm", "10m", "x")
+    server.end_trial()
     until(lambda: cli.ok("get", ZONE) == "Asia/Tokyo\n", 120)
     cli.ok("restore", "--confirm", "10m", "x")
     assert "A commit awaits its confirmation" in cli("restore", "x").err

@@ -80,11 +80,12 @@ def test_nobody_is_asked_where_the_environment_says_so(cli: CommandLine) -> None
     assert (done.code, "There is no terminal to ask on" in done.out) == (2, True)
 
 
-def test_a_commit_that_is_not_confirmed_goes_back(cli: CommandLine) -> None:
+def test_a_commit_that_is_not_confirmed_goes_back(server: Server, cli: CommandLine) -> None:
     before = cli.ok("get", TIMEOUT)
-    shown = cli.ok("set", TIMEOUT, "68", "--confirm", "10s")
-    assert "is in effect, and goes back in 10s unless you run `doorward confirm`." in shown
+    shown = cli.ok("set", TIMEOUT, "68", "--confirm", "10m")
+    assert "is in effect, and goes back in 10m unless you run `doorward confirm`." in shown
     assert "[awaits confirmation, " in cli.ok("history", "-n", "1")
+    server.end_trial()
     until(lambda: cli.ok("get", TIMEOUT) == before, 60, "the way back")
     nothing = cli("confirm")
     assert (nothing.code, nothing.err) == (1, "/api/transaction: No commit of this account awaits a confirmation.\n")

@@ -54,8 +54,9 @@ def not_taken_back(server: Server, client: Client) -> str:
     assert client.put(NTP, [{"selection": "ip", "value": "127.0.0.50"}]).status_code == 200
     commit(client)
     assert client.put(NTP, [{"selection": "fqdn", "value": "ntp.later.invalid"}]).status_code == 200
-    record: str = commit(client, confirm_seconds=10)["commit"]
+    record: str = commit(client, confirm_seconds=600)["commit"]
     refuse(server)
+    server.end_trial()
     until(lambda: client.body(record)["state"] != "awaiting_confirmation", 60)
     return record
 
@@ -124,10 +125,11 @@ def test_an_old_port_that_somebody_took_meanwhile_also_over_a_restart(server: Se
     client, old, new = server.login(), server.port, free_port("127.0.0.1")
     key = reachable_at(client)["127.0.0.1"]
     written(client, ADMIN_WEB, web((key, None, new)))
-    record = commit(client, confirm_seconds=10)["commit"]
+    record = commit(client, confirm_seconds=600)["commit"]
     server.url = f"https://127.0.0.1:{new}"
     client = server.login()
     with socket.create_server(("127.0.0.1", old)):
+        server.end_trial()
         until(lambda: client.body(record)["state"] == "revert_failed", 60)
         assert str(old) in client.body(record)["error"]["action"]
         assert said(client, record)
