@@ -6,7 +6,7 @@ A node that answers something else than it was asked for, or more, is named as o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -85,23 +85,43 @@ def session_of(found: FoundRow, holder: str, audience: Audience) -> Found | None
 
 def _check(question: SearchQuestion[Any], answer: Any) -> None:
     """Refuse more than was asked for, and what does not fit together."""
-    fits = True
-    if isinstance(question, PageQuestion) and isinstance(answer, PageAnswer):
-        widths = {len(values) for values in answer.values}
-        fits = len(answer.ids) == len(answer.values) <= question.limit and widths <= {len(question.sort)}
-        fits = fits and answer.matching >= len(answer.ids) == len(set(answer.ids))
-    elif isinstance(question, ItemsQuestion) and isinstance(answer, Items):
-        every: list[list[Any]] = [answer.alerts, answer.channels, answer.downloads, answer.events]
-        fits = sum(map(len, every)) == len(getattr(answer, question.kind)) <= question.limit
-    elif isinstance(question, HitsQuestion) and isinstance(answer, Hits):
-        fits = len(answer.hits) <= question.limit
-    elif isinstance(question, FrequentQuestion) and isinstance(answer, Frequent):
-        fits = len(answer.values) <= question.size and answer.others >= 0
-        fits = fits and all(n >= 0 and len(inner) <= question.size for _, n, inner in answer.values)
-    elif isinstance(question, BinsQuestion):
-        fits = all(isinstance(start, int) or _is_moment(start) for start, _ in answer)
-    if not fits:
+    fits = _FITTING.get(type(question))
+    if fits is not None and not fits(question, answer):
         raise BadAnswerError("something else than was asked for")
+
+
+def _fits_page(question: PageQuestion, answer: PageAnswer) -> bool:
+    widths = {len(values) for values in answer.values}
+    fits = len(answer.ids) == len(answer.values) <= question.limit and widths <= {len(question.sort)}
+    return fits and answer.matching >= len(answer.ids) == len(set(answer.ids))
+
+
+def _fits_items(question: ItemsQuestion, answer: Items) -> bool:
+    every: list[list[Any]] = [answer.alerts, answer.channels, answer.downloads, answer.events]
+    return sum(map(len, every)) == len(getattr(answer, question.kind)) <= question.limit
+
+
+def _fits_hits(question: HitsQuestion, answer: Hits) -> bool:
+    return len(answer.hits) <= question.limit
+
+
+def _fits_frequent(question: FrequentQuestion, answer: Frequent) -> bool:
+    fits = len(answer.values) <= question.size and answer.others >= 0
+    return fits and all(n >= 0 and len(inner) <= question.size for _, n, inner in answer.values)
+
+
+def _fits_bins(_question: BinsQuestion, answer: list[tuple[str | int, int]]) -> bool:
+    return all(isinstance(start, int) or _is_moment(start) for start, _ in answer)
+
+
+_FITTING: Final[Mapping[type[Any], Callable[[Any, Any], bool]]] = {
+    PageQuestion: _fits_page,
+    ItemsQuestion: _fits_items,
+    HitsQuestion: _fits_hits,
+    FrequentQuestion: _fits_frequent,
+    BinsQuestion: _fits_bins,
+}
+"""What tells whether an answer fits its question, where its form alone does not."""
 
 
 def _is_moment(text: str) -> bool:
