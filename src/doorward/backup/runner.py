@@ -109,7 +109,7 @@ class Runner:
         self._runs.stop()
 
     def ask(self, author: str, is_allowed: Allowed = always) -> Run:
-        """Put a run in line that somebody asks for, and who has to be allowed to until it is over.
+        """Queue a run that somebody asks for, and who has to be allowed to until it is over.
 
         Raises AlreadyWaitingError; BackupError where no policy is selected.
         """
@@ -155,7 +155,7 @@ class Runner:
     # What is due
 
     def tick(self) -> None:
-        """Look at the clock and put what is due in line."""
+        """Look at the clock and queue what is due."""
         with self._changing:
             now, moved = self._clock(), time.monotonic()
             before, passed = self._seen, moved - self._ticked
@@ -166,7 +166,7 @@ class Runner:
                 self._serve(due, missed=was_set or due[-1].at <= before)
 
     def _serve(self, due: list[Due], *, missed: bool) -> None:
-        """Put one run in line for all that is due; for what was missed a little later."""
+        """Queue one run for all that is due; for what was missed a little later."""
         with self._changing:
             selected = self._selected()
             if selected is None:
@@ -242,7 +242,7 @@ class Runner:
             else:
                 ended = self._carry_out(run, selected, self._stop)
         except Exception:
-            log.exception("a backup run stumbled", run=run.id)
+            log.exception("a backup run failed unexpectedly", run=run.id)
             message = "An internal error occurred; the log has the details."
             ended = self._so_far(run).end("failed", self._clock(), "store_error", message)
         self._keep(ended)

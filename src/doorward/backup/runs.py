@@ -132,7 +132,7 @@ class Work:
         except BackupError as failed:
             failure = failed
         except Exception:
-            log.exception("a backup stumbled", run=run.id)
+            log.exception("a backup failed unexpectedly", run=run.id)
             failure = BackupError("store_error", "An internal error occurred; the log has the details.")
         if failure is not None and failure.code in _READ_BACK_DIFFERS:
             self._prepared = None  # what has that name on the target is not it: the next attempt takes another name

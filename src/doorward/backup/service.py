@@ -249,7 +249,7 @@ class Backups(Area):
             code = "shutdown" if self._stop.event.is_set() else failure.code
             ended = replace(drill, result="failed", code=code, message=failure.message)
         except Exception:
-            log.exception("a restore drill stumbled", drill=drill.id)
+            log.exception("a restore drill failed unexpectedly", drill=drill.id)
             message = "An internal error occurred; the log has the details."
             ended = replace(drill, result="failed", code="store_error", message=message)
         if not is_allowed():  # what it found is not for whoever lost the right to look

@@ -73,7 +73,7 @@ class Runs(Resource):
         return items(request, [(run.id, run_body(run)) for run in found])
 
     async def post(self, request: Request) -> Response:
-        """Put a run in line."""
+        """Queue a run."""
         _, warnings = await sent(request, EMPTY)
         try:
             run = await asyncio.to_thread(self._backups.runner.ask, request.member.name, request.is_allowed)

@@ -29,11 +29,11 @@ def _links(key: str) -> dict[str, str]:
 
 
 class ClusterStatus(ClusterResource):
-    """How the nodes do; on a joined node it alone."""
+    """Status of the nodes; on a joined node of itself alone."""
 
     operations = {
         "GET": Operation(
-            "How the nodes do.",
+            "Status of the nodes.",
             answer_schema(ABOUT, items={"type": "array", "items": {"type": "object", "properties": _ITEM, "required": ["key"]}}),
             errors=(404,),
         )
@@ -43,7 +43,7 @@ class ClusterStatus(ClusterResource):
         return {item["key"]: item for item in self.shared.view.statuses()}
 
     async def get(self, request: Request) -> Response:
-        """List how the nodes do."""
+        """List the status of the nodes."""
         view = self.shared.view
         items = [item | {"meta": _links(key)} for key, item in self._items().items()]
         content: dict[str, Any] = {"items": items, "meta": meta(request, self=f"{STATUS}/{view.node_id}")}

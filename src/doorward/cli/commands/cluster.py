@@ -1,4 +1,4 @@
-"""``doorward cluster``: promote, join, accept, remove, leave, repair, and how the nodes do."""
+"""``doorward cluster``: promote, join, accept, remove, leave, repair, and the status of the nodes."""
 
 from __future__ import annotations
 

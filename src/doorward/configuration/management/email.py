@@ -80,7 +80,7 @@ class Email(Interrelated):
 
     @classmethod
     def conflicts(cls, sent: dict[str, Any]) -> Iterator[InitErrorDetails]:
-        """Want nothing switched on for a server that is not there."""
+        """Require a server when encryption or login is enabled."""
         if sent.get("smtp_server") is not None:
             return
         login, encryption = sent.get("smtp_auth"), sent.get("smtp_encryption")

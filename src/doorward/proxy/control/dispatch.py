@@ -33,7 +33,7 @@ HELLO_SECONDS = 10.0
 NOTE_SECONDS = 0.5
 """How often workers are told what is on the disk."""
 MAX_NAME = 64
-_STUMBLED = "Internal error"
+_INTERNAL = "Internal error"
 _RESTARTED = "The gateway was restarted before the login was done."
 
 log = structlog.get_logger()
@@ -188,7 +188,7 @@ class Dispatch:
         except Exception:
             # A client may have led to it: that costs its own login, not the others of the worker.
             log.exception("a question of a worker could not be answered", session=session.id, question=type(question).__name__)
-            answer = refusal(question, _STUMBLED)
+            answer = refusal(question, _INTERNAL)
         finally:
             if not isinstance(question, messages.WantApproval):
                 session.is_busy = False
