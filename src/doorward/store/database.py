@@ -20,8 +20,12 @@ from doorward.store.tally import Tally
 _T = TypeVar("_T")
 _LOG_PAGES = 256
 """After so many pages the log is carried into the file and begun again."""
+_PAGES_BYTES = 8 << 20
+"""Of pages, that all connections of the process keep together, those to other files too: a further page takes the place of
+one that was not used for long. Each by itself could keep some megabytes, and there are as many as ever read at a time."""
 _SETTINGS = (
-    "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000", f"wal_autocheckpoint = {_LOG_PAGES}", "secure_delete = ON"
+    "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000", f"wal_autocheckpoint = {_LOG_PAGES}", "secure_delete = ON",
+    f"soft_heap_limit = {_PAGES_BYTES}",
 )  # fmt: skip
 """Of a connection that writes. What is deleted is overwritten, whatever the library was built with and whoever deletes it."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}

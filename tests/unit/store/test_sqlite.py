@@ -27,6 +27,12 @@ def test_the_file_is_written_ahead_and_synced(tmp_path: Path) -> None:
     store.close()
 
 
+def test_all_connections_of_the_process_keep_few_pages_together(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "doorward.db", VAULT).close()
+    with closing(sqlite3.connect(":memory:")) as other:
+        assert other.execute("PRAGMA soft_heap_limit").fetchone() == (8 << 20,)
+
+
 def test_threads_that_end_leave_no_connection(tmp_path: Path) -> None:
     """What takes long is done by a thread of its own each time."""
     store = SqliteStore(tmp_path / "doorward.db", VAULT)

@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from doorward.sessions.catalogue import text
 from doorward.sessions.catalogue.engine import Engine
+from doorward.sessions.catalogue.known import KnownRow, KnownRows
 from doorward.sessions.catalogue.looking import Look
 from doorward.sessions.catalogue.numbering import SessionNumbers
 from doorward.sessions.catalogue.port import READ_SECONDS, CatalogueUnavailableError
@@ -37,8 +38,6 @@ log = structlog.get_logger()
 
 EVENT_KINDS: Final = frozenset({"command", "title"})
 """Kinds of lines that are events as well."""
-_CLOSED_KEPT: Final = 256
-"""Rows that are remembered though they are closed."""
 _CLEANED, _CLEANED_BEFORE = "cleanup", "cleanup before"
 """When old sessions were deleted last, and the time before that."""
 
@@ -54,8 +53,8 @@ class KeptSessions:
         self, engine: Engine, is_readable: Callable[[SessionRow], bool], *, node: str | None = None, pulse: float | None = None
     ) -> None:
         self._engine, self._is_readable, self._node = engine, is_readable, node
-        self._known: dict[str, tuple[int, SessionRow, bool]] = {}
-        """Rows that are open, and some others: id, row, whether a recovery closed it. Belongs to the writing thread."""
+        self._known = KnownRows()
+        """Belongs to the writing thread."""
         self.writer = Writer(engine.writing, self._known.clear, pulse)
         self._numbers = SessionNumbers(self.writer)
 
@@ -189,8 +188,7 @@ class KeptSessions:
 
         def work(statements: Statements) -> list[str]:
             paths = statements.delete(ids)
-            for key in [key for key, (number, _, _) in self._known.items() if number in ids]:
-                del self._known[key]
+            self._known.forget(ids)
             return paths
 
         return self.writer.durable(work)
@@ -227,8 +225,8 @@ class KeptSessions:
 
     # In the writing thread
 
-    def _find(self, statements: Statements, key: str) -> tuple[int, SessionRow, bool]:
-        found = self._known.get(key)
+    def _find(self, statements: Statements, key: str) -> KnownRow:
+        found = self._known.find(key)
         if found is None:
             stored = statements.find(key)
             if stored is None:
@@ -236,12 +234,9 @@ class KeptSessions:
             found = self._remember(key, *stored[:2], recovered=stored[2])
         return found
 
-    def _remember(self, key: str, number: int, row: SessionRow, *, recovered: bool) -> tuple[int, SessionRow, bool]:
-        if row.ended is not None and key not in self._known:
-            closed = [other for other, (_, kept, _) in self._known.items() if kept.ended is not None]
-            for other in closed[: max(0, len(closed) - _CLOSED_KEPT)]:
-                del self._known[other]
-        found = self._known[key] = number, row, recovered
+    def _remember(self, key: str, number: int, row: SessionRow, *, recovered: bool) -> KnownRow:
+        found = KnownRow(number, row, recovered)
+        self._known.remember(key, found)
         return found
 
     def _change(self, statements: Statements, key: str, changed: Callable[[SessionRow], SessionRow]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from doorward.sessions.catalogue import text
+from doorward.sessions.catalogue import known, text
 from doorward.sessions.catalogue.keeping import KeptSessions
 from doorward.sessions.catalogue.numbering import NUMBERS_AHEAD
 from doorward.sessions.catalogue.port import CatalogueUnavailableError
@@ -84,6 +84,20 @@ def test_what_is_told_again_changes_nothing(catalogue: KeptSessions) -> None:
     assert {name: len(found) for name, found in once.items()} == {name: len(found) for name, found in again.items()}
     assert lines(catalogue) == ["$ ls", "notes.txt", "ls"]
     assert again["channels"] == once["channels"]
+
+
+def test_rows_stay_in_memory_while_they_are_open_and_the_last_few_that_were_closed(
+    catalogue: KeptSessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known, "MAX_CLOSED", 2)
+    opened, closed = range(1, 5), range(5, 10)
+    tell(catalogue, *map(row, opened), end=None)
+    tell(catalogue, *map(row, closed))
+    remembered = [number for number in (*opened, *closed) if catalogue._known.find(key_of(number)) is not None]
+    assert remembered == [*opened, 8, 9]
+    run(catalogue.update(key_of(5), Facts(gateway_user="joan")), catalogue.synced())
+    assert kept(catalogue, key_of(5)).gateway_user == "joan"
+    assert catalogue._known.find(key_of(8)) is None
 
 
 def test_lines_of_the_very_same_moment_are_all_kept(catalogue: KeptSessions) -> None:

@@ -19,7 +19,7 @@ LOG_PAGES: Final = 4096
 """After so many pages the log is carried into the file."""
 _WRITING = (
     "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000", f"wal_autocheckpoint = {LOG_PAGES}", "secure_delete = ON",
-    "cache_size = -65536", "temp_store = MEMORY",
+    "cache_size = -8192", "temp_store = MEMORY",
 )  # fmt: skip
 
 CHECKED: Final = "SELECT 1 FROM pragma_table_info('bodies') WHERE name = 'checksum'"
