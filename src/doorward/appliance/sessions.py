@@ -54,13 +54,15 @@ class SessionParts(Area):
         directory = state / DIRECTORY
         directory.mkdir(mode=0o700, exist_ok=True)
         trails = Trails(directory, keys)
+        key = HistoryKey.at(state).derived(PURPOSE)
         catalogue: SessionCatalogue
         if shared is not None:
             from doorward.sessions.catalogue.postgresql import PostgresCatalogue
+            from doorward.sessions.catalogue.postgresql.tally_memory import MEMORY, TallyKey
 
-            catalogue = PostgresCatalogue(shared.address, shared.node, trails.may_read)
+            catalogue = PostgresCatalogue(shared.address, shared.node, trails.may_read, kept=TallyKey(key, state / MEMORY))
         else:
-            catalogue = SqliteCatalogue(state / FILE, trails.may_read, key=HistoryKey.at(state).derived(PURPOSE))
+            catalogue = SqliteCatalogue(state / FILE, trails.may_read, key=key)
         return cls(catalogue, trails, SessionRetention(catalogue, trails, snapshot))
 
     def local(self) -> LocalSessions:

@@ -14,6 +14,7 @@ from doorward.host.files import sync_directory
 from doorward.sessions.catalogue.address import CatalogueAddress
 from doorward.sessions.catalogue.engine import DatabaseError
 from doorward.sessions.catalogue.postgresql.moving import Moved, move
+from doorward.sessions.catalogue.postgresql.tally_memory import MEMORY, TallyKey
 from doorward.sessions.catalogue.sqlite.checking import check_catalogue
 from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE, CatalogueDamagedError, open_for_writing
 from doorward.store.anchor import HistoryKey, HistoryKeyError
@@ -49,11 +50,12 @@ def moved(state: Path, address: CatalogueAddress, told: Callable[[int], None]) -
             if not path.exists():
                 return MovedFile(Moved(), None)
             key = HistoryKey.read(state)
-            if found := list(check_catalogue(path, key.derived(PURPOSE) if key else None)):
+            secret = key.derived(PURPOSE) if key else None
+            if found := list(check_catalogue(path, secret)):
                 more = f" And {len(found) - 1} more; doorward verify names them." if len(found) > 1 else ""
                 raise NotMovedError(f"{path} is not what was written. {found[0]}{more}")
             with closing(open_for_writing(path)) as source:
-                done = move(source, address, node, told)
+                done = move(source, address, node, told, TallyKey(secret, state / MEMORY) if secret else None)
             kept = _free(state)
             path.rename(kept)
             sync_directory(state)

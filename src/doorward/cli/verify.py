@@ -120,9 +120,11 @@ def _shared(state: Path, store: Store, address: CatalogueAddress | None) -> Iter
     """Yield which rows of this node in PostgreSQL are not what was written, and which trails are gone."""
     if address is not None:
         from doorward.sessions.catalogue.postgresql.checking import check_shared
+        from doorward.sessions.catalogue.postgresql.tally_memory import MEMORY, TallyKey
 
-        node = node_id(store)
-        yield from check_shared(address, node, lambda connection: missing_trails(connection, Trails(state / DIRECTORY), node))
+        node, trails, key = node_id(store), Trails(state / DIRECTORY), HistoryKey.read(state)
+        kept = TallyKey(key.derived(PURPOSE), state / MEMORY) if key else None
+        yield from check_shared(address, node, lambda connection: missing_trails(connection, trails, node), kept)
 
 
 def _effect(store: Store, state: Path, machine: MachineKind) -> Iterator[str]:

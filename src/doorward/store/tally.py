@@ -3,26 +3,23 @@
 Rows that are changed and removed all the time fit no chain. But whoever writes keeps their tally in the same transaction, so that
 rows that somebody else took out, put in, changed or moved are noticed when they are added up anew. Only who holds the key can
 make the tally fit; an older copy of the whole file, with its older tally, is what anchors of the history are for.
-
-The sum is one of keyed hashes, modulo 2^256: a change of a row costs its own two hashes, however many rows there are (Bellare and
-Micciancio, "A New Paradigm for Collision-Free Hashing", 1997; hashes that nobody else can compute rule out their combination).
 """
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import structlog
 from msgspec import Struct
 
+from doorward.store.totals import PackedTotals, Total, Totals, add, compared, mark, name_of, of_row, packed, unpacked
+
 log = structlog.get_logger()
 
-_SUM_BYTES = 32
-_MODULUS = 1 << (8 * _SUM_BYTES)
 _EVENTS = {"INSERT": ((1, "NEW"),), "DELETE": ((-1, "OLD"),), "UPDATE": ((-1, "OLD"), (1, "NEW"))}
 
 
@@ -49,20 +46,6 @@ class Counted(Struct, frozen=True):
         return f"{self.noun} {sort}" if sort else self.noun
 
 
-class _Total(NamedTuple):
-    """How many rows, and the sum of their hashes."""
-
-    rows: int = 0
-    sum: int = 0
-
-    def plus(self, other: _Total) -> _Total:
-        return _Total(self.rows + other.rows, (self.sum + other.sum) % _MODULUS)
-
-
-_Totals = dict[tuple[str, str], _Total]
-"""By table and sort."""
-
-
 class Tally:
     """Keeps the tally of what one connection writes; nobody else may write meanwhile.
 
@@ -74,8 +57,8 @@ class Tally:
         self, connection: sqlite3.Connection, tables: Sequence[Counted], key: bytes, *, follows_key: bool = False
     ) -> None:
         self._connection, self._tables, self._key = connection, tables, key
-        self._changes: _Totals = {}
-        self._next: _Totals = {}
+        self._changes: Totals = {}
+        self._next: Totals = {}
         stored = _stored(connection)
         if stored and follows_key and not _is_of(stored, key):
             stored = None
@@ -98,7 +81,7 @@ class Tally:
             return
         self._next = {**self._totals}
         for sort, change in self._changes.items():
-            self._next[sort] = self._next.get(sort, _Total()).plus(change)
+            add(self._next, sort, change)
         _put(self._connection, self._next, self._key)
 
     def committed(self) -> None:
@@ -111,11 +94,11 @@ class Tally:
         """Forget what was noted since the last transaction."""
         self._changes = {}
 
-    def noted(self) -> _Totals:
+    def noted(self) -> Totals:
         """Return what the transaction changed so far, to come back to."""
         return {**self._changes}
 
-    def back_to(self, noted: _Totals) -> None:
+    def back_to(self, noted: Totals) -> None:
         """Forget what was noted since: a part of the transaction was undone."""
         self._changes = noted
 
@@ -124,7 +107,7 @@ class Tally:
         self._totals, self._changes, self._key = _counted(self._connection, self._tables, key), {}, key
         _put(self._connection, self._totals, key)
 
-    def _begin(self) -> _Totals:
+    def _begin(self) -> Totals:
         """Count what is there for the first time."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
@@ -140,9 +123,8 @@ class Tally:
         return totals
 
     def _note(self, sign: int, table: str, sort: bytes, *cells: bytes | None) -> None:
-        at, total = _of_row(self._key, table, sort, cells)
-        change = total if sign > 0 else _Total(-1, -total.sum)
-        self._changes[at] = self._changes.get(at, _Total()).plus(change)
+        at, total = of_row(self._key, table, sort, cells)
+        add(self._changes, at, total if sign > 0 else total.negative)
 
 
 def check(connection: sqlite3.Connection, tables: Sequence[Counted], key: bytes, *, follows_key: bool = False) -> Iterator[str]:
@@ -161,37 +143,21 @@ def check(connection: sqlite3.Connection, tables: Sequence[Counted], key: bytes,
     nouns = {table.table: table for table in tables}
     for table, sort in sorted(expected.keys() | found.keys()):
         noun = nouns[table].named(sort) if table in nouns else table
-        yield from _compared(noun, expected.get((table, sort), _Total()), found.get((table, sort), _Total()))
+        yield from compared(noun, expected.get((table, sort), Total()), found.get((table, sort), Total()))
 
 
-def _compared(noun: str, expected: _Total, found: _Total) -> Iterator[str]:
-    if found.rows != expected.rows:
-        what = "taken out" if found.rows < expected.rows else "put in"
-        yield f"Some {noun} were {what} by somebody else: there are {found.rows}, not {expected.rows}."
-    elif found.sum != expected.sum:
-        yield f"The {noun} are not those that were written, or not in their order."
-
-
-def _of_row(key: bytes, table: str, sort: bytes, cells: Sequence[bytes | None]) -> tuple[tuple[str, str], _Total]:
-    digest = hashlib.blake2b(key=key, digest_size=_SUM_BYTES, person=b"doorward row")
-    for cell in (table.encode(), sort, *cells):
-        digest.update(b"-" if cell is None else b"%d " % len(cell) + cell)
-    return (table, sort.decode("utf-8", "replace")), _Total(1, int.from_bytes(digest.digest()))
-
-
-def _counted(connection: sqlite3.Connection, tables: Sequence[Counted], key: bytes) -> _Totals:
-    totals: _Totals = {}
+def _counted(connection: sqlite3.Connection, tables: Sequence[Counted], key: bytes) -> Totals:
+    totals: Totals = {}
     for table in tables:
         for sort, *cells in connection.execute(f"SELECT {table.columns()} FROM main.{table.table}"):  # noqa: S608 - constant tables
-            at, total = _of_row(key, table.table, sort, cells)
-            totals[at] = totals.get(at, _Total()).plus(total)
+            at, total = of_row(key, table.table, sort, cells)
+            add(totals, at, total)
     return totals
 
 
-def _put(connection: sqlite3.Connection, totals: Mapping[tuple[str, str], _Total], key: bytes) -> None:
-    rows = [(*at, total.rows, total.sum.to_bytes(_SUM_BYTES)) for at, total in sorted(totals.items()) if total != _Total()]
-    data = msgspec.msgpack.encode(rows)
-    connection.execute("INSERT OR REPLACE INTO tally VALUES (1, ?, ?)", (data, _mark(data, key)))
+def _put(connection: sqlite3.Connection, totals: Mapping[tuple[str, str], Total], key: bytes) -> None:
+    data = msgspec.msgpack.encode(packed(totals))
+    connection.execute("INSERT OR REPLACE INTO tally VALUES (1, ?, ?)", (data, mark(data, key)))
 
 
 def _stored(connection: sqlite3.Connection) -> tuple[bytes, Any] | None:
@@ -199,23 +165,14 @@ def _stored(connection: sqlite3.Connection) -> tuple[bytes, Any] | None:
     return found
 
 
-def _opened(stored: tuple[bytes, Any], key: bytes) -> _Totals | None:
+def _opened(stored: tuple[bytes, Any], key: bytes) -> Totals | None:
     """Return the totals, None where they are not those that the holder of the key wrote."""
-    data, mark = stored
-    if mark != _mark(data, key).encode():
+    data, marked = stored
+    if not hmac.compare_digest(bytes(marked or b""), mark(data, key).encode()):
         return None
-    rows = msgspec.msgpack.decode(data, type=list[tuple[str, str, int, bytes]])
-    return {(table, sort): _Total(count, int.from_bytes(total)) for table, sort, count, total in rows}
+    return unpacked(msgspec.msgpack.decode(data, type=PackedTotals))
 
 
 def _is_of(stored: tuple[bytes, Any], key: bytes) -> bool:
     """Whether a tally says that it was kept under a key."""
-    return stored[1] is not None and bytes(stored[1]).partition(b":")[0] == _name(key).encode()
-
-
-def _name(key: bytes) -> str:
-    return hashlib.blake2b(key=key, digest_size=8, person=b"doorward key").hexdigest()
-
-
-def _mark(data: bytes, key: bytes) -> str:
-    return f"{_name(key)}:" + hashlib.blake2b(data, key=key, digest_size=_SUM_BYTES, person=b"doorward tally").hexdigest()
+    return stored[1] is not None and bytes(stored[1]).partition(b":")[0] == name_of(key).encode()

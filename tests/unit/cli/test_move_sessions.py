@@ -60,9 +60,12 @@ def test_it_is_moved_once_and_looked_at_there(site: Site) -> None:
     with site.cluster.connect(site.database) as connection:
         connection.execute("UPDATE sessions SET verdict = 'FAIL' WHERE number = 1")
     assert f"What is searched of the session {key_of(1)} is not what is kept of it: verdict." in site.run("verify")[1]
+    with site.cluster.connect(site.database) as connection:
+        connection.execute("DELETE FROM sessions WHERE number = 2")
+    assert "Some sessions were taken out by somebody else: there are 1, not 2." in site.run("verify")[1]
     kept.rename(site.state / FILE)
     again = site.state / "sessions-moved.db"
-    assert site.run("move-sessions") == (0, f"0 sessions were moved. 2 were there already. The file is now {again}.")
+    assert site.run("move-sessions") == (0, f"1 sessions were moved. 1 were there already. The file is now {again}.")
 
 
 def test_what_was_changed_here_is_not_moved(site: Site) -> None:

@@ -41,7 +41,9 @@ class Statements(ABC):
         if found is None:
             return None
         number, body = int(found[0]), encode(row)
-        self.connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (number, body, sum_of(number, body)))
+        checksum = sum_of(number, body)
+        self.connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (number, body, checksum))
+        self.counted(1, "bodies", number, checksum)
         return number
 
     def change(self, number: int, before: SessionRow, after: SessionRow) -> None:
@@ -49,7 +51,7 @@ class Statements(ABC):
         old, new = self.columns(before), self.columns(after)
         self.put(number, {name: value for name, value in new.items() if old[name] != value})
         body = encode(after)
-        self.connection.execute("UPDATE bodies SET body = ?, checksum = ? WHERE id = ?", (body, sum_of(number, body), number))
+        self.put_body(number, body, sum_of(number, body))
 
     def put(self, number: int, values: Mapping[str, Any]) -> None:
         """Set columns of a row."""
@@ -94,7 +96,10 @@ class Statements(ABC):
     def add_channel(self, session: int, channel: ChannelRow) -> bool:
         """Keep a channel; whether there was none of its number."""
         values = (session, channel.number, encode(channel))
-        return self.connection.execute("INSERT INTO channels VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values).rowcount > 0
+        is_new = self.connection.execute("INSERT INTO channels VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values).rowcount > 0
+        if is_new:
+            self.counted(1, "channels", *values)
+        return is_new
 
     def close_channel(self, session: int, number: int, at: int, moved: tuple[int, int]) -> None:
         """Note the end of a channel, and the bytes from the server and from the client, if there is one."""
@@ -102,9 +107,10 @@ class Statements(ABC):
         found = self.connection.execute("SELECT body FROM channels WHERE session = ? AND number = ?", where).fetchone()
         if found is not None:
             channel = msgspec.msgpack.decode(found[0], type=ChannelRow)
-            closed = msgspec.structs.replace(channel, closed=at, down=moved[0], up=moved[1])
-            sql = "UPDATE channels SET body = ? WHERE session = ? AND number = ?"
-            self.connection.execute(sql, (encode(closed), *where))
+            closed = encode(msgspec.structs.replace(channel, closed=at, down=moved[0], up=moved[1]))
+            self.connection.execute("UPDATE channels SET body = ? WHERE session = ? AND number = ?", (closed, *where))
+            self.counted(-1, "channels", *where, found[0])
+            self.counted(1, "channels", *where, closed)
 
     def add_event(self, session: int, event: EventRow) -> None:
         """Keep an event, unless it is there."""
@@ -124,7 +130,9 @@ class Statements(ABC):
 
     def _add(self, table: str, session: int, values: tuple[Any, ...]) -> None:
         sql = f"INSERT INTO {table} VALUES (?, ({_NEXT.format(table)}){', ?' * len(values)}) ON CONFLICT DO NOTHING"
-        self.connection.execute(sql, (session, session, *values))
+        found = self.connection.execute(f"{sql} RETURNING number", (session, session, *values)).fetchone()
+        if found is not None:
+            self.counted(1, table, session, found[0], *values)
 
     # Text
 
@@ -203,6 +211,14 @@ class Statements(ABC):
         self.connection.execute(sql, (name, value))
 
     # Where engines differ
+
+    @abstractmethod
+    def counted(self, sign: int, table: str, *cells: Any) -> None:
+        """Hear that a row came (1) or goes (-1), by the values that tell it, for engines that can't see that themselves."""
+
+    def put_body(self, number: int, body: bytes, checksum: str) -> None:
+        """Put the body of a row in the place of another."""
+        self.connection.execute("UPDATE bodies SET body = ?, checksum = ? WHERE id = ?", (body, checksum, number))
 
     def columns(self, row: SessionRow) -> dict[str, Any]:
         """Return what the columns of a row hold."""

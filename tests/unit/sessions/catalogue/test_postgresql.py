@@ -171,10 +171,10 @@ def test_a_database_that_is_read_only_takes_no_session(database: str, node: Node
 def test_a_newer_schema_is_refused_by_its_name_and_left_alone(database: str, node: Node) -> None:
     do(database, "UPDATE alembic_version SET version_num = '0099_later'")
     one = node("a")
-    refused(one.begin(row(1, node="a")), "newer release .schema 0099_later.*0001_sessions")
+    refused(one.begin(row(1, node="a")), "newer release .schema 0099_later.*0002_tally")
     with pytest.raises(CatalogueUnavailableError, match="0099_later"):
         one.open_sessions()
-    do(database, "UPDATE alembic_version SET version_num = '0001_sessions'")
+    do(database, "UPDATE alembic_version SET version_num = '0002_tally'")
     works(one)
 
 

@@ -12,7 +12,9 @@ from doorward.sessions.catalogue.keeping import KeptSessions
 from doorward.sessions.catalogue.looking import Look
 from doorward.sessions.catalogue.postgresql.dialect import POSTGRESQL
 from doorward.sessions.catalogue.postgresql.readers import PostgresReaders
-from doorward.sessions.catalogue.postgresql.writing import PostgresStatements, PostgresTransactions
+from doorward.sessions.catalogue.postgresql.statements import PostgresStatements
+from doorward.sessions.catalogue.postgresql.tally_memory import TallyKey
+from doorward.sessions.catalogue.postgresql.writing import PostgresTransactions
 from doorward.sessions.catalogue.rows import SessionRow
 
 PULSE_SECONDS: Final = 5.0
@@ -22,9 +24,9 @@ PULSE_SECONDS: Final = 5.0
 class PostgresEngine:
     """See `engine.Engine`. Nothing is connected before there is something to do."""
 
-    def __init__(self, address: CatalogueAddress, node: str) -> None:
+    def __init__(self, address: CatalogueAddress, node: str, kept: TallyKey | None) -> None:
         self._node = node
-        self.writing = PostgresTransactions(address, node)
+        self.writing = PostgresTransactions(address, node, kept)
         self.readers = PostgresReaders(address)
 
     @contextmanager
@@ -45,10 +47,15 @@ class PostgresEngine:
 class PostgresCatalogue(KeptSessions):
     """See `port.SessionCatalogue`. A database that can't be reached is tried again and again; until then nothing can begin.
 
-    ``node``: the id of this one, whose sessions alone it changes.
+    ``node``: the id of this one, whose sessions alone it changes. With ``kept`` a tally of its rows is kept.
     """
 
     def __init__(
-        self, address: CatalogueAddress, node: str, is_readable: Callable[[SessionRow], bool] = lambda _: False
-    ) -> None:  # fmt: skip
-        super().__init__(PostgresEngine(address, node), is_readable, node=node, pulse=PULSE_SECONDS)
+        self,
+        address: CatalogueAddress,
+        node: str,
+        is_readable: Callable[[SessionRow], bool] = lambda _: False,
+        *,
+        kept: TallyKey | None = None,
+    ) -> None:
+        super().__init__(PostgresEngine(address, node, kept), is_readable, node=node, pulse=PULSE_SECONDS)

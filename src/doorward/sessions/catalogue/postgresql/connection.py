@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import psycopg
@@ -10,6 +10,7 @@ import psycopg
 from doorward.sessions.catalogue.address import CatalogueAddress
 from doorward.sessions.catalogue.connection import Rows
 
+_AT_A_TIME: Final = 1000
 _LOST = psycopg.pq.TransactionStatus.UNKNOWN
 WRITING: Final[dict[str, str]] = {
     "statement_timeout": "30s",
@@ -55,6 +56,12 @@ class PostgresConnection:
         cursor = self.raw.cursor()
         cursor.executemany(_translated(sql), map(_fit, values))
         return cursor
+
+    def stream(self, sql: str, values: Sequence[Any] = (), /) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query within a transaction, some at a time: however many there are, few are in memory."""
+        with self.raw.cursor(name="streamed") as cursor:
+            cursor.itersize = _AT_A_TIME
+            yield from cursor.execute(_translated(sql), _fit(values), binary=True)
 
     def close(self) -> None:
         """Close it."""

@@ -6,7 +6,7 @@ What is there already is known by its key, so that it may be broken off anywhere
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any, Final
 
@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from doorward.sessions.catalogue.address import CatalogueAddress
 from doorward.sessions.catalogue.columns import decode_row
+from doorward.sessions.catalogue.postgresql.statements import PostgresStatements
+from doorward.sessions.catalogue.postgresql.tally_memory import TallyKey
 from doorward.sessions.catalogue.postgresql.writing import PostgresTransactions
 from doorward.sessions.catalogue.rows import AlertRow, EventRow
-from doorward.sessions.catalogue.statements import Statements
 from doorward.sessions.catalogue.text import MAX_CHUNKS, SHIFT, ids_of, unpacked
 
 AT_A_TIME: Final = 50
@@ -35,13 +36,21 @@ class Moved(Struct, frozen=True):
     present: int = 0
 
 
-def move(source: sqlite3.Connection, address: CatalogueAddress, node: str, told: Callable[[int], None] = lambda _: None) -> Moved:
+def move(
+    source: sqlite3.Connection,
+    address: CatalogueAddress,
+    node: str,
+    told: Callable[[int], None] = lambda _: None,
+    kept: TallyKey | None = None,
+) -> Moved:
     """Put what a file has into a database; the file stays as it is. ``told`` hears after how many sessions.
+
+    ``kept``: what is moved is counted in the tally of the node.
 
     Raises DatabaseError where the database can't be written, sqlite3.Error.
     """
     done, last = Moved(), 0
-    with closing(PostgresTransactions(address, node)) as transactions:
+    with closing(PostgresTransactions(address, node, kept)) as transactions:
         while rows := source.execute(_SESSIONS, (last, AT_A_TIME)).fetchall():
             statements = transactions.begin(is_durable=True)
             with transactions.part():
@@ -57,15 +66,17 @@ def move(source: sqlite3.Connection, address: CatalogueAddress, node: str, told:
     return done
 
 
-def _moved(source: sqlite3.Connection, statements: Statements, old: int, *told: Any) -> bool:
+def _moved(source: sqlite3.Connection, statements: PostgresStatements, old: int, *told: Any) -> bool:
     """Put one session into the database, unless it is there; whether it was not."""
     *flags, body = told
     number = statements.insert(decode_row(body))
     if number is None:
         return False
     statements.put(number, dict(zip(("has_commands", "has_titles", "is_recovered"), flags, strict=True)))
-    for table, columns in (("channels", "number, body"), ("downloads", "number, body"), ("marks", "channel, kind, at, seen")):
-        _copied(source, statements, table, columns, (old, number))
+    statements.copy_channels(number, source.execute("SELECT number, body FROM channels WHERE session = ?", (old,)).fetchall())
+    statements.copy_downloads(number, source.execute("SELECT number, body FROM downloads WHERE session = ?", (old,)).fetchall())
+    marks = source.execute("SELECT channel, kind, at, seen FROM marks WHERE session = ?", (old,)).fetchall()
+    statements.connection.executemany("INSERT INTO marks VALUES (?, ?, ?, ?, ?)", [(number, *mark) for mark in marks])
     for values in source.execute(f"SELECT {', '.join(_EVENT)} FROM events WHERE session = ? ORDER BY number", (old,)):
         statements.add_event(number, EventRow(**dict(zip(_EVENT, values, strict=True))))
     for values in source.execute(f"SELECT {', '.join(_ALERT)} FROM alerts WHERE session = ? ORDER BY number", (old,)):
@@ -75,22 +86,9 @@ def _moved(source: sqlite3.Connection, statements: Statements, old: int, *told: 
     return True
 
 
-def _copied(source: sqlite3.Connection, statements: Statements, table: str, columns: str, numbers: Sequence[int]) -> None:
-    before, after = numbers
-    rows = source.execute(f"SELECT {columns} FROM {table} WHERE session = ?", (before,)).fetchall()
-    if rows:
-        places = ", ".join("?" * (len(rows[0]) + 1))
-        sql = f"INSERT INTO {table} (session, {columns}) VALUES ({places})"
-        statements.connection.executemany(sql, [(after, *row) for row in rows])
-
-
-def _finish(source: sqlite3.Connection, statements: Statements) -> None:
+def _finish(source: sqlite3.Connection, statements: PostgresStatements) -> None:
     """Go on with numbers, with what is to be deleted and when that was done last."""
-    sql = (
-        "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (policy_key)"
-        " DO UPDATE SET last = greatest(numbers.last, excluded.last)"
-    )  # fmt: skip
-    statements.connection.executemany(sql, source.execute("SELECT policy_key, last FROM numbers").fetchall())
+    statements.copy_numbers(source.execute("SELECT policy_key, last FROM numbers").fetchall())
     for (path,) in source.execute("SELECT path FROM doomed"):
         statements.doom(path)
     for name, value in source.execute("SELECT name, value FROM meta WHERE name LIKE 'cleanup%'"):

@@ -12,7 +12,7 @@ from doorward import __version__
 from doorward.sessions.catalogue.address import CatalogueAddress
 from doorward.sessions.catalogue.postgresql.connection import PostgresConnection
 
-REVISIONS: Final = ("0001_sessions",)
+REVISIONS: Final = ("0001_sessions", "0002_tally")
 """The forms that there were, by the names of their migrations; the last is that of this release."""
 _MIGRATING: Final = threading.Lock()
 """Alembic has one context for a whole process."""
