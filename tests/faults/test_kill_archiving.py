@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from doorward.sessions.catalogue.columns import decode_row
 from tests.support.server import until
 from tests.support.waiting import PATIENCE
 from tests.system.archived import archived
 from tests.system.seaweed_support import Seaweed, buckets
-from tests.system.served import Served, die, revive, served
+from tests.system.served import Served, die, left_behind, revive, served
 from tests.system.ssh_support import run
 
 LAUNCHER = (str(Path(__file__).with_name("archiving_victim.py")),)
-SENT = ("before place", "after place", "after upload", "after proof")
-"""Before it is noted where it goes; before it is sent; before it is noted that it is there; after that."""
+SENT = ("before place", "after place", "after upload", "after record", "after proof")
+"""Before its place is noted; before it is sent; before its row is beside it; before it is noted that it is there; after that."""
 GONE = ("before going", "after going", "after delete")
 """Before it is noted that the copy goes, before it goes, and after that."""
 LARGE = 9 << 20
@@ -60,11 +65,26 @@ class Site:
     def recording(self, key: str) -> Any:
         return self.gateway.body(key)["session"]["recording"]
 
+    def is_noted(self, key: str) -> bool:
+        """Whether it is noted where a recording goes."""
+        with closing(sqlite3.connect(f"file:{self.gateway.server.state}/sessions.db?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT body FROM sessions JOIN bodies USING (id) WHERE key = ?", (key,)).fetchone()
+        return found is not None and decode_row(found[0]).archive is not None
+
+    def carrying(self, who: str) -> list[int]:
+        """Return the supervisor, or the processes below it."""
+        found = left_behind(self.gateway.server.state)
+        parents = {process: int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1]) for process in found}
+        assert len(found) > 1
+        return [process for process, parent in parents.items() if (parent in parents) == (who == "workers")]
+
     def is_there_once(self, key: str) -> None:
         """The recording is proven to be in the bucket, once, as it was recorded, and so are those of before."""
         told = until(lambda: (found := self.recording(key))["archived"] and found, what="the recording in the archive")
-        names = self.seaweed.names("backups", "killed/")
+        names = self.seaweed.names("backups", "killed/trails/")
         assert sorted(Path(name).stem for name in names) == sorted(self.sent)
+        records = self.seaweed.names("backups", "killed/sessions/")
+        assert {Path(name).name.partition("-")[0] for name in records} == self.sent.keys()
         assert self.seaweed.ask("GET", f"backups/{told['archive']['path']}").content == self.sent[key]
 
 
@@ -108,3 +128,23 @@ def test_a_copy_goes_once_and_its_recording_can_be_had(site: Site, step: str) ->
         del server.environment["DAYS_LATER"]
         die(site.gateway)
         revive(site.gateway)
+
+
+@pytest.mark.parametrize("who", ["workers", "supervisor"])
+def test_who_carries_sessions_dies_alone_while_a_recording_is_on_its_way(site: Site, who: str) -> None:
+    assert site.seaweed.process
+    site.seaweed.process.send_signal(signal.SIGSTOP)
+    try:
+        key = site.recorded("echo slow-$((40+2))")
+        until(lambda: site.is_noted(key), what="the place of the recording")
+        for process in site.carrying(who):
+            os.kill(process, signal.SIGKILL)
+    finally:
+        site.seaweed.process.send_signal(signal.SIGCONT)
+    site.sent[key] = (site.trails / f"{key}.dwr").read_bytes()
+    site.is_there_once(key)
+    until(lambda: site.gateway.ssh("echo again-$((50+5))").stdout == b"again-55\n", what="sessions again")
+    key = site.gateway.last()
+    until(lambda: site.recording(key)["archived"], what="its recording in the archive")
+    site.sent[key] = (site.trails / f"{key}.dwr").read_bytes()
+    site.is_there_once(key)

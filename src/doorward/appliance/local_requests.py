@@ -40,7 +40,17 @@ class ResetApproval(msgspec.Struct, frozen=True, tag="reset_approval", forbid_un
     """Switch the approval of changes off."""
 
 
-LocalRequest = ResetPassword | ResetApproval
+@prepared
+class AdoptSessions(msgspec.Struct, frozen=True, tag="adopt_sessions", forbid_unknown_fields=True):
+    """Take over some sessions of a node that is gone, by an archive policy; those whose records come after a name."""
+
+    archive: str
+    node: str
+    after: str = ""
+
+
+ResetRequest = ResetPassword | ResetApproval
+LocalRequest = ResetRequest | AdoptSessions
 
 
 @prepared
@@ -51,17 +61,34 @@ class ResetDone(msgspec.Struct, frozen=True, tag="reset"):
 
 
 @prepared
+class SessionsAdopted(msgspec.Struct, frozen=True, tag="adopted", kw_only=True):
+    """Some were taken over. ``after``: where the next request goes on; "": that were all."""
+
+    adopted: int
+    present: int
+    left_out: int
+    named: list[str]
+    after: str
+
+
+LocalAnswer = ResetDone | SessionsAdopted
+
+
+@prepared
 class RequestRefused(msgspec.Struct, frozen=True, tag="refused"):
     """Not done; why, in a sentence for the operator."""
 
     reason: str
 
 
+_ANSWERS: Final = msgspec.json.Decoder(LocalAnswer | RequestRefused)
+
+
 class NotAnsweredError(Exception):
     """What became of the request is not known, in a sentence."""
 
 
-def ask(state: Path, request: LocalRequest) -> ResetDone | RequestRefused | None:
+def ask(state: Path, request: LocalRequest) -> LocalAnswer | RequestRefused | None:
     """Ask the server that has a state directory; None where no server listens. Raises NotAnsweredError. Blocks."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(ANSWER_SECONDS)
@@ -75,7 +102,8 @@ def ask(state: Path, request: LocalRequest) -> ResetDone | RequestRefused | None
         try:
             connection.sendall(msgspec.json.encode(request) + b"\n")
             with connection.makefile("rb") as answers:
-                return msgspec.json.decode(answers.readline(MAX_LINE), type=ResetDone | RequestRefused)
+                answer: LocalAnswer | RequestRefused = _ANSWERS.decode(answers.readline(MAX_LINE))
+                return answer
         except TimeoutError:
             raise NotAnsweredError(f"The server has not answered for {ANSWER_SECONDS:.0f} s; its history tells.") from None
         except (OSError, msgspec.DecodeError):

@@ -11,17 +11,23 @@ from pathlib import Path
 
 import msgspec
 import structlog
+from msgspec.structs import asdict
 
 from doorward.appliance.local_requests import (
     MAX_LINE,
     SOCKET,
+    AdoptSessions,
+    LocalAnswer,
     LocalRequest,
     RequestRefused,
     ResetApproval,
     ResetDone,
     ResetPassword,
+    ResetRequest,
+    SessionsAdopted,
     short_name,
 )
+from doorward.archiving.adopting import NotAdoptedError, SessionAdoption
 from doorward.events.events import Events
 from doorward.transaction.pipeline import Pipeline
 from doorward.transaction.queue import CommitQueue, QueueTimeoutError
@@ -38,8 +44,11 @@ _CREDENTIALS = struct.Struct("3i")
 class LocalServer:
     """Takes requests from root and from the user of this process; everybody else's are refused."""
 
-    def __init__(self, state: Path, pipeline: Pipeline, queue: CommitQueue, events: Events) -> None:
+    def __init__(
+        self, state: Path, pipeline: Pipeline, queue: CommitQueue, events: Events, adoption: SessionAdoption
+    ) -> None:  # fmt: skip
         self._path, self._pipeline, self._queue, self._events = state / SOCKET, pipeline, queue, events
+        self._adoption, self._adopting = adoption, asyncio.Lock()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -54,6 +63,7 @@ class LocalServer:
 
     def stop(self) -> None:
         """Take no more requests."""
+        self._adoption.stop()
         if self._server is not None:
             self._server.close()
             self._path.unlink(missing_ok=True)
@@ -69,7 +79,7 @@ class LocalServer:
         finally:
             writer.close()
 
-    async def _answered(self, reader: asyncio.StreamReader, connection: socket.socket) -> ResetDone | RequestRefused:
+    async def _answered(self, reader: asyncio.StreamReader, connection: socket.socket) -> LocalAnswer | RequestRefused:
         process, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
         # Read before anything is answered: what is left unread at the end would take the response from the other side.
         async with asyncio.timeout(_READ_SECONDS):
@@ -84,9 +94,24 @@ class LocalServer:
             request = msgspec.json.decode(line, type=LocalRequest)
         except msgspec.DecodeError:
             return RequestRefused("This server does not know the request; it may be of another release.")
+        if isinstance(request, AdoptSessions):
+            return await self._adopt(request)
         return await self._reset(request, user)
 
-    async def _reset(self, request: LocalRequest, user: int) -> ResetDone | RequestRefused:
+    async def _adopt(self, request: AdoptSessions) -> SessionsAdopted | RequestRefused:
+        if self._adopting.locked():
+            return RequestRefused("Sessions are being taken over already.")
+        try:
+            async with self._adopting:
+                done = await asyncio.to_thread(self._adoption.step, request.archive, request.node, request.after)
+        except NotAdoptedError as why:
+            return RequestRefused(str(why))
+        except Exception:
+            log.exception("a local request failed")
+            return RequestRefused("An internal error occurred; the log has the details.")
+        return SessionsAdopted(**{**asdict(done), "named": list(done.named)})
+
+    async def _reset(self, request: ResetRequest, user: int) -> ResetDone | RequestRefused:
         try:
             revision = await self._queue.run(partial(self._commit, request))
         except NotResetError as why:
@@ -100,7 +125,7 @@ class LocalServer:
         log.warning("a local request was carried out", reset=what, user=user, revision=revision)
         return ResetDone(revision)
 
-    def _commit(self, request: LocalRequest) -> int:
+    def _commit(self, request: ResetRequest) -> int:
         if isinstance(request, ResetApproval):
             revision = reset_approval(self._pipeline)
         else:

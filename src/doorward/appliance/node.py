@@ -31,6 +31,7 @@ from doorward.appliance.sessions import SessionParts, SharedCatalogue
 from doorward.appliance.state_directory import opened
 from doorward.appliance.token_keeping import TokenKeeping
 from doorward.appliance.trusted import hand_out
+from doorward.archiving.adopting import SessionAdoption
 from doorward.archiving.archiver import Archiver
 from doorward.areas import threads
 from doorward.areas.area import Area
@@ -132,7 +133,9 @@ class Appliance:
         self.cluster = self._clustered()
         self._login_sessions = LoginSessions(self._logins, self._tokens)
         self.sessions = self._catalogued(keeping)
-        self.archiver = Archiver(view, self.sessions.catalogue, self.sessions.trails, self.notifications)
+        self.archiver = Archiver(
+            view, self.sessions.catalogue, self.sessions.trails, self.notifications, sign=self.cluster.known.key.sign
+        )  # fmt: skip
         self.cluster.search.local = self.sessions.local
         self.control = self._controlled(keeping)
         self.drift = DriftWatch(self.notifications.events, self.pipeline, self._queue)
@@ -150,7 +153,7 @@ class Appliance:
             raise StartError(f"{self._trusted} can't be written: {error.strerror}.") from error
         self._address = state / "address"
         self._admin_listeners = AdminListeners(options, self.pipeline, self.listeners)
-        self._local = LocalServer(state, self.pipeline, self._queue, self.notifications.events)
+        self._local = LocalServer(state, self.pipeline, self._queue, self.notifications.events, self._adoption(view))
         for ignored in (self._admin_listeners.ignored(), self._ignored_password()):
             if ignored:
                 warn(ignored)
@@ -203,6 +206,12 @@ class Appliance:
         return SessionParts.at(
             options.state, lambda: self._snapshot, lambda: decryption_keys(self._snapshot, keeping.text), shared
         )
+
+    def _adoption(self, view: NodeView) -> SessionAdoption:
+        """Return what takes over sessions of nodes that are gone."""
+        return SessionAdoption(
+            view, self.sessions.catalogue, self.cluster.certificate_of, lambda: self.cluster.search.nodes.all().keys()
+        )  # fmt: skip
 
     def _clustered(self) -> Cluster:
         state = self._options.state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,13 +65,21 @@ class Archiver(Area):
     """What a node does about archives of recordings. It gives ``trails`` the way to those that left it."""
 
     def __init__(
-        self, node: NodeView, catalogue: SessionCatalogue, trails: Trails, notifications: Notifications, clock: Clock = utc_now
+        self,
+        node: NodeView,
+        catalogue: SessionCatalogue,
+        trails: Trails,
+        notifications: Notifications,
+        clock: Clock = utc_now,
+        *,
+        sign: Callable[[bytes], bytes] | None = None,
     ) -> None:
+        """``sign`` makes the signature of this node, by which others know what it left in buckets."""
         self._node, self._catalogue, self._clock = node, catalogue, clock
         self._stop = threading.Event()
         store = node.pipeline.store
         self._waiting = WaitingTrails(catalogue, store, node.id)
-        self._sender = TrailSender(catalogue, trails, self._stop, clock)
+        self._sender = TrailSender(catalogue, trails, self._stop, clock, sign)
         self._copies = LocalCopies(catalogue, trails, self._sender, node.id)
         self._times = StartTimes(store)
         self._notices = ArchiveNotices(notifications.events, notifications.mails.post, lambda: self._snapshot)

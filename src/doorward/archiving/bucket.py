@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import threading
 import time
 from pathlib import Path
@@ -39,6 +41,21 @@ class Bucket:
         if found is None:
             raise self._objects.failed("verify_failed", doing, "what was sent is not there")
         return found.tag
+
+    def keep(self, path: str, content: bytes) -> None:
+        """Write a small object where nothing is, unless it is there already."""
+        with os.fdopen(os.memfd_create("session"), "w+b") as file:
+            file.write(content)
+            file.flush()
+            self._objects.store(f"Archiving {path}", path, file, len(content), hashlib.sha256(content).hexdigest())
+
+    def page(self, below: str, after: str) -> list[tuple[str, int]]:
+        """Return some names below a prefix, without it, in order, and sizes: those after a name. None: there are no more."""
+        return self._objects.page(f"Listing {below}", below, after)
+
+    def read(self, path: str, into: Path, most: int) -> None:
+        """Copy an object of so many bytes at most to a new local file. ``verify_failed`` where it is larger."""
+        self._objects.read(f"Reading {path}", path, into, most)
 
     def status(self, archive: TrailArchive) -> ObjectStatus | None:
         """Return what the server shows of a trail, None where there is none."""

@@ -27,6 +27,7 @@ class Doorward(LazyGroup):
         "verify": "doorward.cli.commands.local:verify",
         "rotate-key": "doorward.cli.commands.local:rotate_key",
         "move-sessions": "doorward.cli.commands.local:move_sessions",
+        "adopt-sessions": "doorward.cli.commands.local:adopt_sessions",
         "reset-password": "doorward.cli.commands.local:reset_password",
         "reset-approval": "doorward.cli.commands.local:reset_approval",
         "workers": "doorward.cli.commands.serve:workers",

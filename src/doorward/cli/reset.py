@@ -8,11 +8,12 @@ from pathlib import Path
 
 from doorward.access.passwords import LocalPasswords, common_passwords
 from doorward.appliance.local_requests import (
-    LocalRequest,
     NotAnsweredError,
     RequestRefused,
     ResetApproval,
     ResetDone,
+    ResetRequest,
+    SessionsAdopted,
     ask,
 )
 from doorward.host.machine import Machine, MachineKind
@@ -56,7 +57,7 @@ def _check_owner(state: Path) -> os.stat_result:
     return found
 
 
-def reset(state: Path, machine: MachineKind, request: LocalRequest) -> int:
+def reset(state: Path, machine: MachineKind, request: ResetRequest) -> int:
     """Do what is asked for, as a revision of its own; return the number of that. Raises NotResetError.
 
     The server of the state directory does it; where none runs, the state directory is worked on here, as its owner. Root asks as
@@ -69,6 +70,8 @@ def reset(state: Path, machine: MachineKind, request: LocalRequest) -> int:
                 return revision
             case RequestRefused(reason):
                 raise NotResetError(reason)
+            case SessionsAdopted():
+                raise NotResetError("The server answered something else.")
             case None:
                 become_owner(state)
                 return _reset_here(state, machine, request)
@@ -76,7 +79,7 @@ def reset(state: Path, machine: MachineKind, request: LocalRequest) -> int:
         raise NotResetError(str(why)) from None
 
 
-def _reset_here(state: Path, machine: MachineKind, request: LocalRequest) -> int:
+def _reset_here(state: Path, machine: MachineKind, request: ResetRequest) -> int:
     try:
         with locked(state):
             settle(state)

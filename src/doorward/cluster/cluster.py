@@ -77,7 +77,8 @@ class Cluster(Area):
         )  # fmt: skip
         self._central.pairing.pinned, self._central.contacted = self._pinned, self._contacted
         self.channel = ChannelApp(key, self._central, clock=self._clock)
-        self.search = ClusterSearch(KnownNodes(lambda: pipeline.running.snapshot, key, self._peers.all, self._central.names))
+        self.known = KnownNodes(lambda: pipeline.running.snapshot, key, self._peers.all, self._central.names)
+        self.search = ClusterSearch(self.known)
         self._central.answer_sessions = self.search.answer
         self._following = Following(pipeline, queue.wait, self._clock, version)
         self._settling = Settling(pipeline, self._central, self._following, self._peers, self.channel, self._clock)
@@ -99,6 +100,13 @@ class Cluster(Area):
         """The newest running revision that nothing follows from before it is confirmed."""
         self._ticked = self._clock.monotonic()
         self._instance, self._reports = uuid.uuid4().hex, itertools.count(1)
+
+    def certificate_of(self, node: str) -> bytes | None:
+        """Return the certificate (DER) that a node is known by: this one, one of the cluster, or one that was removed lately."""
+        if node == self.node_id:
+            return self.known.key.certificate
+        peer = self._peers.all().get(node)
+        return None if peer is None else peer.certificate
 
     # Life
 

@@ -14,6 +14,7 @@ from doorward.backup.failure import BackupError
 from doorward.backup.node import NodeView
 from doorward.backup.signing import NodeSigningKeys
 from doorward.backup.targets.s3_objects import ObjectStatus
+from doorward.cluster.keys import NodeKey
 from doorward.configuration.policies.archive_cleanup_policies import ArchivePolicy
 from doorward.host.machine import Machine
 from doorward.sessions.catalogue.rows import ACCEPT, SessionEnd, SessionRow, TrailArchive
@@ -52,6 +53,9 @@ class MemoryBucket:
     opened: list[str] = field(default_factory=list)
     """Prefixes that somebody connected with."""
     root: str = "doorward/node1/"
+    records: dict[str, bytes] = field(default_factory=dict)
+    """What lies beside recordings."""
+    page_size: int = 3
 
     def connect(self, _node: NodeView, policy: ArchivePolicy, _size: int, _stop: Any) -> Self:
         self.meet("connect")
@@ -72,6 +76,22 @@ class MemoryBucket:
             raise BackupError("name_exists", "there is another file of that name")
         self.meet("sent")
         return f"tag {self._digest(archive)}"
+
+    def keep(self, path: str, content: bytes) -> None:
+        self.meet("keep")
+        assert self.records.setdefault(path, content) == content
+        self.meet("kept")
+
+    def page(self, below: str, after: str) -> list[tuple[str, int]]:
+        self.meet("page")
+        names = sorted(name for name in self.records if name.startswith(below) and name > below + after)
+        return [(name.removeprefix(below), len(self.records[name])) for name in names[: self.page_size]]
+
+    def read(self, path: str, into: Path, most: int) -> None:
+        self.meet("read")
+        if path not in self.records or len(self.records[path]) > most:
+            raise BackupError("no_such_path", "there is none")
+        into.write_bytes(self.records[path])
 
     def status(self, archive: TrailArchive) -> ObjectStatus | None:
         self.meet("status")
@@ -142,14 +162,17 @@ class ArchivingSite:
         self.connection = add(self.rig, candidate, at={"policies/archive_cleanup_policy": self.policy})
         self.rig.commit(candidate)
         self.catalogue = SqliteCatalogue(directory / "sessions.db", key=b"k" * 32)
+        self.key = NodeKey.at(directory, self.node)
         self.archiver = self.begun()
 
     def begun(self) -> Archiver:
         """What a new process has."""
-        store = self.rig.store
-        signing = NodeSigningKeys(self.directory, store)
-        view = NodeView(self.rig.pipeline, self.directory, self.node, Machine(), signing)
-        return Archiver(view, self.catalogue, self.trails, self.told.notifications, self.clock)
+        return Archiver(self.view, self.catalogue, self.trails, self.told.notifications, self.clock, sign=self.key.sign)
+
+    @property
+    def view(self) -> NodeView:
+        """What archiving sees of the node."""
+        return NodeView(self.rig.pipeline, self.directory, self.node, Machine(), NodeSigningKeys(self.directory, self.rig.store))
 
     def recommit(self, **policy: Any) -> None:
         """Commit other members of the archive policy."""

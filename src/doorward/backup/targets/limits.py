@@ -10,3 +10,7 @@ MAX_FILES = 100_000
 """Files that a directory may hold: what a backup every hour leaves in five years."""
 MAX_LISTING = 16 << 20
 """Bytes of a list of files."""
+MAX_PAGE = 1000
+"""Objects that are listed at a time."""
+MAX_KEY = 1024
+"""Characters of the key of an object."""

@@ -24,7 +24,7 @@ import httpcore2  # noqa: F401
 
 from doorward.backup.targets import calls
 from doorward.backup.targets.calls import TargetRefusedError
-from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_LISTING
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_FILES, MAX_KEY, MAX_LISTING, MAX_PAGE
 from doorward.backup.targets.s3_requests import S3Requests, refuse, text_of
 from doorward.host import unprivileged
 
@@ -82,6 +82,21 @@ class S3Bucket:
             if len(found) > MAX_FILES or text_of(page, "IsTruncated") != "true" or token is None:
                 return found
         raise TargetRefusedError("protocol_unavailable", "the list of the server has no end")
+
+    def page(self, prefix: str, after: str) -> list[tuple[str, int]]:
+        """Return name and size of a thousand objects below a prefix at most, without it: those whose names come after one."""
+        asked = {"list-type": "2", "prefix": prefix, "encoding-type": "url", "max-keys": str(MAX_PAGE)}
+        if after:
+            asked["start-after"] = prefix + after
+        page = S3Requests.xml(self._server.ask("GET", "", asked))
+        is_encoded = text_of(page, "EncodingType") == "url"
+        found: list[tuple[str, int]] = []
+        for entry in page.iter("Contents"):
+            key = unquote_plus(text_of(entry, "Key")) if is_encoded else text_of(entry, "Key")
+            if not key.startswith(prefix) or len(key) > MAX_KEY or len(found) >= MAX_PAGE:
+                raise TargetRefusedError("protocol_unavailable", "the server lists something else than it was asked for")
+            found.append((key.removeprefix(prefix), _number(text_of(entry, "Size"))))
+        return found
 
     def status(self, key: str) -> tuple[int, str, float, str] | None:
         """Return size, lock, its end (seconds since the epoch) and tag of an object, None when there is none."""

@@ -18,7 +18,7 @@ from doorward.backup.failure import BackupError
 from doorward.backup.targets.attempt import Secret, TargetAttempt, reach
 from doorward.backup.targets.child import ConfinedChild, opened_here
 from doorward.backup.targets.files import LocalStorageError
-from doorward.backup.targets.limits import MAX_ARCHIVE
+from doorward.backup.targets.limits import MAX_ARCHIVE, MAX_KEY, MAX_PAGE
 
 PART: Final = 16 << 20
 """Bytes up to which an object goes in one request, and of each part of a larger one."""
@@ -171,6 +171,14 @@ class S3Objects:
         except BaseException:
             into.unlink()
             raise
+
+    def page(self, doing: str, below: str, after: str) -> list[tuple[str, int]]:
+        """Return names below a prefix, without it, in order, and sizes: of a thousand objects after a name, at most."""
+        with self.asking(doing):
+            found = [(str(name), int(size)) for name, size in self._child.call(doing, "page", below, after)]
+        if len(found) > MAX_PAGE or any(len(name) > MAX_KEY for name, _ in found):
+            raise self._attempt.failed("protocol_unavailable", doing, "the server lists far too much")
+        return found
 
     def remove(self, doing: str, key: str) -> None:
         """Delete an object, if there is one."""

@@ -14,6 +14,7 @@ from doorward.cli.options import command
 from doorward.cli.state import HostMode, origin, state_directory
 
 if TYPE_CHECKING:
+    from doorward.appliance.local_requests import SessionsAdopted
     from doorward.sessions.catalogue.address import CatalogueAddress
 
 
@@ -90,6 +91,35 @@ def move_sessions(
         return
     there = f" {done.moved.present} were there already." if done.moved.present else ""
     typer.echo(f"{done.moved.sessions} sessions were moved.{there} The file is now {done.aside}.")
+
+
+@command
+def adopt_sessions(
+    archive: Annotated[str, typer.Option(metavar="POLICY", help="Archive policy that names the bucket.", show_default=False)],
+    node: Annotated[str, typer.Option(metavar="ID", help="Id of the node whose sessions they are.", show_default=False)],
+    state: StateOption = None,
+    host: HostOption = HostMode.sandbox,
+) -> None:
+    """Take over the sessions of a node that is gone for good, by what it left beside its recordings in a bucket.
+
+    On the machine itself, as its owner or root, while its server runs: on Central Management after the node was removed there, or
+    on the node itself, where its sessions were lost. What is not signed by the node is left out. The same command goes on.
+    """
+    from doorward.cli.adopting import adopted
+
+    counts = {"adopted": 0, "present": 0, "left_out": 0}
+
+    def told(done: SessionsAdopted) -> None:
+        for name in counts:
+            counts[name] += getattr(done, name)
+        for line in done.named:
+            typer.echo(f"Left out: {line}.", err=True)
+
+    adopted(state_directory(state, host), archive, node, told)
+    more = f" {counts['present']} were there already." if counts["present"] else ""
+    typer.echo(f"{counts['adopted']} sessions were taken over.{more}")
+    if counts["left_out"]:
+        raise CommandError(f"{counts['left_out']} objects beside the recordings are none of this node's; the log names them.")
 
 
 def rotate_key(state: StateOption = None, host: HostOption = HostMode.sandbox) -> None:

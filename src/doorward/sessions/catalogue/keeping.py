@@ -176,6 +176,30 @@ class KeptSessions:
 
         await self._durably(work)
 
+    async def adopt(
+        self, row: SessionRow, channels: Sequence[ChannelRow], events: Sequence[EventRow], alerts: Sequence[AlertRow]
+    ) -> bool:
+        """See `port.SessionCatalogue.adopt`."""
+
+        def work(statements: Statements) -> bool:
+            number = statements.insert(row)
+            if number is None:
+                return False
+            for channel in channels:
+                statements.add_channel(number, channel)
+            for event in events:
+                statements.add_event(number, event)
+            for alert in alerts:
+                statements.add_alert(number, alert)
+            told = [event for event in events if event.type in EVENT_KINDS]
+            for place in dict.fromkeys(event.channel for event in told):
+                lines = [IndexLine(event.at, event.type, event.action) for event in told if event.channel == place]
+                self._add_text(statements, row.key, place, lines)
+            return True
+
+        found: bool = await self._durably(work)
+        return found
+
     # What retention tells
 
     def due(self, policy_key: str | None, before: int, limit: int, is_kept: Callable[[SessionRow], bool]) -> list[int]:

@@ -156,6 +156,11 @@ class SessionCatalogue(Catalogue, Protocol):
     def looking(self, seconds: float = READ_SECONDS) -> AbstractContextManager[SessionLook]:
         """Give a look for the time of a block, which may take so long."""
 
+    async def adopt(
+        self, row: SessionRow, channels: Sequence[ChannelRow], events: Sequence[EventRow], alerts: Sequence[AlertRow]
+    ) -> bool:
+        """Keep a session that has ended, of a node that is gone, whole or not at all; whether there was none with its key."""
+
     async def downloaded(self, key: str, download: DownloadRow) -> None:
         """Note, durably, that somebody gets the content of a session."""
 

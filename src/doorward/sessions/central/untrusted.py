@@ -15,7 +15,7 @@ from msgspec import structs
 
 from doorward.sessions.audience import Audience
 from doorward.sessions.catalogue.results import Found, Frequent, Hit
-from doorward.sessions.catalogue.rows import ACCEPT, AUTH_FAIL, FAIL, INDEXED, INDEXING, NOT_INDEXED, TERMINATED
+from doorward.sessions.catalogue.rows import ACCEPT, AUTH_FAIL, FAIL, INDEXED, INDEXING, NOT_INDEXED, TERMINATED, SessionRow
 from doorward.sessions.central.questions import (
     DECODERS,
     BinsQuestion,
@@ -44,6 +44,7 @@ _KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{21}\Z")
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 A = TypeVar("A")
+T = TypeVar("T")
 
 
 class BadAnswerError(Exception):
@@ -67,9 +68,24 @@ def read_answer(question: SearchQuestion[A], data: bytes) -> A:
 
 def session_of(found: FoundRow, holder: str, audience: Audience) -> Found | None:
     """Return a session as another node knows it; None where the audience may not see it. Raises BadAnswerError."""
-    row = found.row
+    if not _is_well_formed(found.row):
+        raise BadAnswerError("a session that is none")
+    row = structs.replace(found.row, node=holder, extra={})
+    return Found(found.id, row, found.has_commands, found.has_titles, holder) if audience.sees(row) else None
+
+
+def checked(told: T) -> T:
+    """Return what was told of sessions, fit to be kept and shown. Raises BadAnswerError."""
+    clean: T = _clean(told)
+    row = getattr(clean, "row", None)
+    if isinstance(row, SessionRow) and not _is_well_formed(row):
+        raise BadAnswerError("a session that is none")
+    return clean
+
+
+def _is_well_formed(row: SessionRow) -> bool:
     ended = row.began if row.ended is None else row.ended
-    well_formed = (
+    return (
         _KEY.match(row.key) is not None
         and row.began <= ended
         and row.verdict in _VERDICTS
@@ -77,10 +93,6 @@ def session_of(found: FoundRow, holder: str, audience: Audience) -> Found | None
         and all(_FINGERPRINT.match(name) is not None for name in row.recipients)
         and all(end.port < 1 << 16 for end in (row.client, row.target, row.server, row.server_local))
     )
-    if not well_formed:
-        raise BadAnswerError("a session that is none")
-    row = structs.replace(row, node=holder, extra={})
-    return Found(found.id, row, found.has_commands, found.has_titles, holder) if audience.sees(row) else None
 
 
 def _check(question: SearchQuestion[Any], answer: Any) -> None:
