@@ -128,6 +128,7 @@ class NodeTally:
 
     def _begin(self, connection: PostgresConnection) -> None:
         connection.execute("BEGIN")
+        connection.execute("SET LOCAL statement_timeout = 0")  # once, however many there are
         found = counted(connection, self._node, self._key)
         connection.execute("INSERT INTO tally VALUES (?, 0, '', '', '') ON CONFLICT DO NOTHING", (self._node,))
         _put(connection, self._node, 1, found, self._key)
