@@ -47,7 +47,7 @@ def names(seaweed: Seaweed, below: str) -> list[str]:
 
 def test_what_a_lost_gateway_archived_is_had_through_central_management(seaweed: Seaweed, tmp_path: Path) -> None:
     with members(tmp_path / "cluster", 2) as (central, gateway):
-        gateway.join(central)
+        gateway.join(central, "managed-host")
         policy = archived(central, seaweed)
         central.settled(gateway)
         catalogue = SqliteCatalogue(gateway.state / "sessions.db")
