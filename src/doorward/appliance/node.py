@@ -273,7 +273,7 @@ class Appliance:
     # Life
 
     def converge(self) -> None:
-        """Bring the host to the running revision. Blocks; runs in the commit thread."""
+        """Bring the host to the running revision. Blocks; runs in the commit thread. Raises StartError."""
         try:
             self.host.start()
         except HostError as failure:

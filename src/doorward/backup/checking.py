@@ -166,7 +166,7 @@ class Checks:
         check_pair(name, archive, manifest, self._node.signing, encryption.configured(snapshot))
 
     def readable(self, archive: Path, password: str | None) -> Opened:
-        """Open an archive and compare everything inside with its manifest; the signer is known."""
+        """Open an archive and compare everything inside with its manifest; the signer is known. Raises BackupError."""
         try:
             opened = open_archive(archive, password)
         except ArchiveRefusedError as refused:

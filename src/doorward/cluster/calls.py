@@ -66,12 +66,12 @@ class Call:
         return b"gzip" in self._headers.get(b"accept-encoding", b"")
 
     def only(self, method: str) -> None:
-        """Refuse every other method."""
+        """Refuse every other method. Raises CallRefusedError."""
         if self._scope["method"] != method:
             raise CallRefusedError(405, "method_not_allowed", headers={"allow": method})
 
     def since(self) -> tuple[Since | None, int]:
-        """Return the revision that the caller has and the seconds that it waits for a newer one."""
+        """Return the revision that the caller has and the seconds that it waits for a newer one. Raises CallRefusedError."""
         try:
             query = dict(parse_qsl(self._scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=8))
             numbers = {name: _number(text) for name, text in query.items() if name in {"epoch", "number", "wait"}}

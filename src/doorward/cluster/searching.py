@@ -117,7 +117,7 @@ class NodeSearch(OtherNodes):
 
     @override
     def ask(self, node: str, audience: Audience, question: SearchQuestion[A]) -> A:
-        """Ask one of them."""
+        """Ask one of them. Raises NodeAwayError and NodeRefusedError."""
         reached, way = self._reach(node)
         if time.monotonic() < reached.away_until:
             raise NodeAwayError(reached.why)

@@ -54,7 +54,7 @@ class Conversation(smtplib.SMTP):
         self.reply_seconds = REPLY_SECONDS
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read an answer within its time."""
+        """Read an answer within its time. Raises SMTPServerDisconnected."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("the conversation is over")
         self.sock.settimeout(min(self.reply_seconds, self._patience))

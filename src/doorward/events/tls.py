@@ -56,7 +56,7 @@ def context(snapshot: Snapshot, block: Protected, secret: SecretText) -> ssl.SSL
 
 
 def certificate(snapshot: Snapshot, key: str) -> str:
-    """Return a certificate with its chain, in PEM."""
+    """Return a certificate with its chain, in PEM. Raises NoCertificateError."""
     found = snapshot.find(x509.NODE, key)
     if found is None:
         raise NoCertificateError("a certificate that the configuration refers to is gone")

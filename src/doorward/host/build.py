@@ -51,7 +51,7 @@ class FilesPart:
         self._directories = directories
 
     def start(self) -> None:
-        """Make the root, sweep."""
+        """Make the root, sweep. Raises HostError."""
         try:
             make_directory(self._files.root, 0o755)
             self._files.sweep(self._directories)
@@ -147,7 +147,7 @@ def assemble(  # noqa: PLR0913 - the composition of a host, called from two plac
 
 
 def read_zone(files: DiskFiles, link: str) -> ZoneInfo:
-    """The time zone that `link` leads to; a link in a sandbox leads to the machine's own database."""
+    """The time zone that `link` leads to; a link in a sandbox leads to the machine's own database. Raises HostError."""
     place = files.locate(link)
     try:
         with place.open("rb") as stream:

@@ -43,7 +43,7 @@ class Change(Struct, Generic[R_co], frozen=True):
 
     @property
     def subject(self) -> R_co:
-        """The side that exists, the new one first."""
+        """The side that exists, the new one first. Raises ValueError."""
         subject = self.resource if self.resource is not None else self.previous
         if subject is None:
             raise ValueError("a change needs a resource or a previous one")

@@ -63,7 +63,7 @@ def confinement() -> list[str]:
 
 @cache
 def account() -> UnprivilegedAccount | None:
-    """Return who programs run as; None: as this process, which is not root."""
+    """Return who programs run as; None: as this process, which is not root. Raises OSError."""
     if os.geteuid() != 0:
         return None
     for name in ACCOUNTS:

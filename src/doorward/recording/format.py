@@ -113,7 +113,7 @@ class Frame(Struct, frozen=True):
 
 
 def beginning(header: bytes) -> bytes:
-    """Return what a trail begins with: magic, length and header."""
+    """Return what a trail begins with: magic, length and header. Raises ValueError."""
     if len(header) > MAX_HEADER:
         raise ValueError("the header of a trail is too long")
     return MAGIC + _LENGTH.pack(len(header)) + header

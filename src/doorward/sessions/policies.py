@@ -138,7 +138,7 @@ def _gathered(snapshot: Snapshot, key: str, connection: SshConnection) -> Connec
 
 
 def followed(snapshot: Snapshot, reference: Reference[M]) -> M:
-    """Return what a reference of a committed configuration leads to."""
+    """Return what a reference of a committed configuration leads to. Raises LookupError."""
     found = snapshot.follow(reference)
     if found is None:
         raise LookupError(f"{reference.href} is gone; no commit leaves a reference to nothing.")

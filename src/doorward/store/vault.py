@@ -33,7 +33,7 @@ class Vault:
 
     @classmethod
     def at(cls, path: Path, *, create: bool) -> Vault:
-        """Open the vault whose data key lies at ``path``; make a new key only with ``create``."""
+        """Open the vault whose data key lies at ``path``; make a new key only with ``create``. Raises VaultError."""
         try:
             if create:
                 _write_new(path, secrets.token_bytes(KEY_BYTES))

@@ -207,7 +207,7 @@ class Pipeline:
         return replace(ended, state="reverted", error={**(ended.error or {}), "restored": True})
 
     def apply(self, plan: Plan, intent: Intent, commit_record: CommitRecord) -> None:
-        """Journal, then touch the host. The engine puts the host back itself when it fails."""
+        """Journal, then touch the host. The engine puts the host back itself when it fails. Raises ApplyError."""
 
         def progress(state: str) -> None:
             self.now_doing[commit_record.id] = replace(commit_record, state="verifying" if state == "verifying" else "applying")

@@ -78,7 +78,7 @@ class _SetupChange:
         self._meaning: list[Problem] = []
 
     def commit(self, order: Order) -> None:
-        """Commit what was written, unless something is wrong with it."""
+        """Commit what was written, unless something is wrong with it. Raises InvalidBody."""
         if self._shape:
             raise InvalidBody(self._shape)
         if self._meaning:

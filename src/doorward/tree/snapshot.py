@@ -231,7 +231,7 @@ class Snapshot:
         return document.read(node) if document is not None else None
 
     def follow(self, reference: Reference[M]) -> M | None:
-        """Return the model that a typed reference leads to; None where it leads nowhere."""
+        """Return the model that a typed reference leads to; None where it leads nowhere. Raises TypeError."""
         if reference.node is None:
             raise TypeError(f"a reference to {reference.to} that is followed has to declare the node")
         return self.find(reference.node, reference.key)

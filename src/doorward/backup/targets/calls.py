@@ -45,7 +45,7 @@ def local_file(local: int, mode: str) -> Iterator[BinaryIO]:
 
 
 def keep(sink: BinaryIO, chunk: bytes) -> None:
-    """Write to a local file."""
+    """Write to a local file. Raises LocalFileError."""
     try:
         sink.write(chunk)
     except OSError as error:

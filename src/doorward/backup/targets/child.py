@@ -110,7 +110,7 @@ class ConfinedChild:
 
 @contextmanager
 def opened_here(local: Path, mode: Literal["rb", "wb"]) -> Iterator[IO[bytes]]:
-    """Open a file of this machine, which a child is not allowed to."""
+    """Open a file of this machine, which a child is not allowed to. Raises LocalStorageError."""
     try:
         file = local.open(mode)
     except OSError as error:

@@ -34,7 +34,7 @@ class LibnfsFiles:
         return cast("list[str]", self._child.call("Asking for the exports", "exports", server))
 
     def status(self, path: str, *, follow: bool = False) -> PathStatus | None:
-        """Return what is known of a path, None when there is nothing."""
+        """Return what is known of a path, None when there is nothing. Raises OSError."""
         if not self._connected:
             raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
         found = self._child.call("Looking", "status", path, follow)

@@ -145,7 +145,7 @@ class NfsExport:
         self._check(self._nfs.nfs_mkdir2(self._context, os.fsencode(path), 0o700))
 
     def entries(self, path: str) -> list[tuple[str, int, float]]:
-        """Return name, size and time of the files in a directory, one more than there may be at most."""
+        """Return name, size and time of the files in a directory, one more than there may be at most. Raises OSError."""
         directory, found, size = ctypes.c_void_p(), list[tuple[str, int, float]](), 0
         self._check(self._nfs.nfs_opendir(self._context, os.fsencode(path), ctypes.byref(directory)))
         while (entry := self._nfs.nfs_readdir(self._context, directory)) and len(found) <= MAX_FILES and size <= MAX_LISTING:

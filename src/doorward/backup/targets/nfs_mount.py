@@ -170,7 +170,7 @@ class MountedFiles:
             return os.fstat(sink.fileno()).st_size
 
     def read(self, path: str, local: Path, most: int) -> None:
-        """Copy a file into a local one, which is there and empty, ``most`` bytes of it."""
+        """Copy a file into a local one, which is there and empty, ``most`` bytes of it. Raises LocalStorageError."""
         with local.open("wb") as sink:
             for chunk in self._chunks(path, most):
                 try:

@@ -136,7 +136,7 @@ class RsyncDirectory(TargetDirectory):
 
     @override
     def fetch(self, name: str, into: Path, most: int = MAX_ARCHIVE) -> None:
-        """Receive a file."""
+        """Receive a file. Raises FileExistsError."""
         doing = f"Reading {checked(name)}"
         if into.exists():
             raise FileExistsError(into)

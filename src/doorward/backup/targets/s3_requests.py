@@ -68,7 +68,7 @@ class S3Requests:
         self._client.close()
 
     def chunks(self, key: str, most: int) -> Iterator[bytes]:
-        """Yield an object of so many bytes at most."""
+        """Yield an object of so many bytes at most. Raises TargetRefusedError."""
         count = 0
         with _asking(), self._sent("GET", key, {}, {}, b"") as answer:
             if answer.status_code != httpx2.codes.OK:
@@ -111,7 +111,7 @@ class S3Requests:
 
     @staticmethod
     def xml(answer: httpx2.Response) -> ET.Element:
-        """Return what a short answer says."""
+        """Return what a short answer says. Raises TargetRefusedError."""
         try:
             return _parsed(answer.extensions["whole"])
         except (ET.ParseError, ValueError):

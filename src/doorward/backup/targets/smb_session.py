@@ -78,7 +78,7 @@ class Strict(Connection):  # type: ignore[misc]  # the library has no types
         super()._process_message_thread()
 
     def verify_signature(self, header: SMB2HeaderResponse, session_id: int, force: bool = False) -> None:  # noqa: FBT001, FBT002 - the library's
-        """Check an answer that came unencrypted; interim answers carry nothing."""
+        """Check an answer that came unencrypted; interim answers carry nothing. Raises SMBException."""
         session = self.session_table.get(session_id)
         told = header["message_id"].get_value() != _UNASKED and header["status"].get_value() != NtStatus.STATUS_PENDING
         if session is not None and told and not force:

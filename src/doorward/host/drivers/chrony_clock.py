@@ -61,7 +61,7 @@ class ChronyClock:
             return self._kept[2]
 
     def sync(self) -> SyncResult:
-        """Measure all sources now (at most 10 s), then step the clock by what is left to correct."""
+        """Measure all sources now (at most 10 s), then step the clock by what is left to correct. Raises HostRefusedError."""
         if not self._touches_clock:
             raise HostRefusedError("sandbox", "This host never touches the clock.")
         absence = self._chrony.absence()

@@ -67,7 +67,7 @@ class SystemdNetworkd:
         return booted() and self._unit.active()
 
     def reload(self) -> None:
-        """Make it read its files and bring the devices to what they say."""
+        """Make it read its files and bring the devices to what they say. Raises HostError."""
         command = ["networkctl", "reload"]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_SECONDS, check=False)

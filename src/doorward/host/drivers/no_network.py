@@ -46,7 +46,7 @@ class NoNetwork(HostNetwork):
 
     @override
     def add_address(self, device: str, tag: int, address: str, deadline: float) -> None:
-        """Bind a socket to it."""
+        """Bind a socket to it. Raises HostError."""
         refusal = _refusal(address)
         if refusal is not None:
             raise HostError(os_reason(f"this machine does not have {address}, which a sandbox can't change", refusal))

@@ -63,7 +63,7 @@ class JobKind(Kind[Job]):
 
     @override
     def verify(self, change: Change[Job], deadline: float) -> None:
-        """Read the table back: the job as wanted, and due at an instant that is still to come."""
+        """Read the table back: the job as wanted, and due at an instant that is still to come. Raises HostError."""
         job = change.subject
         if self._now(job) != change.resource:
             raise HostError(f"the due table does not show {job.name} as wanted")
@@ -79,7 +79,7 @@ class JobKind(Kind[Job]):
 
     @override
     def confirm(self, change: Change[Job], before: object, deadline: float) -> None:
-        """The table is as it was."""
+        """The table is as it was. Raises HostError."""
         if self._now(change.subject) != before:
             raise HostError("the due table is not as it was before")
 

@@ -98,7 +98,7 @@ class ListenerKind(Kind[Listener]):
 
     @override
     def confirm(self, change: Change[Listener], before: object, deadline: float) -> None:
-        """What was open can be reached again; what was not is closed."""
+        """What was open can be reached again; what was not is closed. Raises HostError."""
         if isinstance(before, Listener):
             self._listeners.prove(before, within(deadline))
         elif self._listeners.at(name := change.subject.name) is not None:

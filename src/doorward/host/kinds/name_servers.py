@@ -63,7 +63,7 @@ class NameServersKind(PresentKind[NameServers]):
 
     @override
     def check(self, resource: NameServers) -> list[HostWarning]:
-        """A list that another program writes is left alone."""
+        """A list that another program writes is left alone. Raises HostError."""
         owner = self._owner()
         if owner is not None:
             raise HostError(f"{owner} writes {RESOLV_CONF}; take the name servers from it first")

@@ -98,7 +98,7 @@ class _DeviceKind(_NetworkKind[D]):
 
     @override
     def check(self, resource: D) -> list[HostWarning]:
-        """A device that something else manages is left alone."""
+        """A device that something else manages is left alone. Raises HostError."""
         owner = self._network.owner(resource.device)
         if owner is not None:
             raise HostError(f"{owner} manages the device {resource.device}; take the device from it first")

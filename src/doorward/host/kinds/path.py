@@ -70,7 +70,7 @@ class PathKind(Kind[P]):
 
     @override
     def verify(self, change: Change[P], deadline: float) -> None:
-        """Compare content, mode and target with what is on the host."""
+        """Compare content, mode and target with what is on the host. Raises HostError."""
         path, wanted = change.subject.path, self._wanted(change)
         if self._files.read(path) != wanted:
             raise HostError(f"{path} is still there" if wanted is None else f"{path} does not hold what was written")
@@ -85,7 +85,7 @@ class PathKind(Kind[P]):
 
     @override
     def confirm(self, change: Change[P], before: object, deadline: float) -> None:
-        """The old entry, or nothing, is at the path again."""
+        """The old entry, or nothing, is at the path again. Raises HostError."""
         path = change.subject.path
         if self._files.read(path) != before:
             raise HostError(f"{path} is not as it was before")
@@ -145,7 +145,7 @@ class SymlinkKind(PathKind[Symlink]):
 
     @override
     def check(self, entry: FileEntry) -> None:
-        """A time zone has to be in the database."""
+        """A time zone has to be in the database. Raises HostError."""
         if entry.target is not None and entry.target.startswith(ZONEINFO) and not self._target_exists(entry.target):
             zone = entry.target.removeprefix(ZONEINFO)
             raise HostError(f"the time zone database of this machine has no {zone}; install the package tzdata")

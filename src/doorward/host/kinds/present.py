@@ -99,7 +99,7 @@ class PresentKind(Kind[R]):
 
     @override
     def verify(self, change: Change[R], deadline: float) -> None:
-        """Read back, for a few seconds until it shows."""
+        """Read back, for a few seconds until it shows. Raises HostError."""
         wanted = change.resource is not None
         if (self.virtual and not wanted) or change.is_unchanged:
             return
@@ -116,7 +116,7 @@ class PresentKind(Kind[R]):
 
     @override
     def confirm(self, change: Change[R], before: object, deadline: float) -> None:
-        """What was there is there again."""
+        """What was there is there again. Raises HostError."""
         if self.capture(change.subject) != before:
             raise HostError(f"the {self.text(change.subject)} is not as it was before")
 

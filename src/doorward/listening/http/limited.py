@@ -133,14 +133,14 @@ class LimitedConnection(FramedConnection):
         self._in_head, self._size, self._moved = True, 0, True
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the request target; an exception here becomes a 400."""
+        """Take a part of the request target; an exception here becomes a 400. Raises BadRequestError."""
         self._size += len(url)
         if self._size > HEAD_LIMIT:
             raise BadRequestError
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field. Those behind a chunked body are none: they came after every check."""
+        """Take a header field. Those behind a chunked body are none: they came after every check. Raises BadRequestError."""
         if self._in_head:
             self._size += len(name) + len(value) + 4
             if self._size > HEAD_LIMIT:
@@ -148,7 +148,7 @@ class LimitedConnection(FramedConnection):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Take the end of the head."""
+        """Take the end of the head. Raises BadRequestError."""
         self._in_time()
         if self._size > HEAD_LIMIT or len(self.pipeline) >= MAX_WAITING:  # what came in pieces may have grown between them
             raise BadRequestError

@@ -162,7 +162,7 @@ class RadiusUsers:
         self._radius, self._threads = radius, threads
 
     async def check(self, user: str, answer: str, state: bytes | None = None) -> Person | Challenge | None:
-        """Ask the servers."""
+        """Ask the servers. Raises BackendError."""
         try:
             reply = await run(self._threads, self._radius.ask, user, answer, state)
         except RadiusError as error:

@@ -35,7 +35,7 @@ class SystemResolver:
         self._threads = threads
 
     async def addresses(self, name: str, server: str | None, suffixes: Sequence[str]) -> tuple[str, ...]:
-        """Try a name without dots below each suffix, then as it is. An address is its own."""
+        """Try a name without dots below each suffix, then as it is. An address is its own. Raises UnknownNameError."""
         with contextlib.suppress(ValueError):
             return (str(one_address(name)),)
         below = [f"{name}.{suffix}" for suffix in suffixes] if "." not in name else []

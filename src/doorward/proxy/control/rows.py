@@ -63,7 +63,7 @@ def extra(session: Session) -> dict[str, Any]:
 
 
 def facts_of_target(session: Session) -> Facts:
-    """Return what became known with the target."""
+    """Return what became known with the target. Raises ValueError."""
     target = session.target
     if target is None:
         raise ValueError("The session has no target yet.")

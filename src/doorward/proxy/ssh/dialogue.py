@@ -120,7 +120,7 @@ class LoginDialogue:
             task.cancel()
 
     def keep_user(self, user: str) -> None:
-        """Take the name of a request, which is the same in all of them."""
+        """Take the name of a request, which is the same in all of them. Raises ProtocolViolationError."""
         if self.user and user != self.user:
             raise ProtocolViolationError("The user name changed in the middle of the login")
         self.user = user

@@ -41,7 +41,7 @@ class Openings:
         self._awaiting = 0
 
     def take(self, payload: bytes, *, down: bool, is_locked: bool) -> None:
-        """Take a CHANNEL_OPEN."""
+        """Take a CHANNEL_OPEN. Raises ProtocolViolationError."""
         fields = Fields(payload)
         kind, sender, window, packet = fields.text(), fields.uint32(), fields.uint32(), fields.uint32()
         if down and kind == "session":
@@ -129,7 +129,7 @@ class Openings:
         leg.send(bytes([Message.CHANNEL_OPEN_FAILURE]) + uint32(sender) + uint32(code) + string(reason) + string(""))
 
     def answered(self, payload: bytes, *, down: bool) -> None:
-        """Take a confirmation or failure from the side that was asked."""
+        """Take a confirmation or failure from the side that was asked. Raises ProtocolViolationError."""
         fields = Fields(payload)
         channel = self._relay.table.find(fields.uint32(), down=down)
         if channel.from_client != down or channel.is_confirmed:

@@ -32,7 +32,7 @@ class Replies:
         self._awaited: list[_Slot | None] = []
 
     def expect(self, on_answer: Callable[[bytes], None] | None = None) -> None:
-        """A question went on to the other side; its answer goes back."""
+        """A question went on to the other side; its answer goes back. Raises ProtocolViolationError."""
         slot = _Slot(None, on_answer)
         self._owed.append(slot)
         self._awaited.append(slot)
@@ -44,14 +44,14 @@ class Replies:
         self._awaited.append(None)
 
     def answer(self, payload: bytes) -> None:
-        """Answer a question here, when its turn comes."""
+        """Answer a question here, when its turn comes. Raises ProtocolViolationError."""
         self._owed.append(_Slot(payload))
         if len(self._owed) > MAX_OPEN:
             raise ProtocolViolationError("Too many requests wait for their answers")
         self._flush()
 
     def take(self, payload: bytes) -> None:
-        """Take an answer of the other side."""
+        """Take an answer of the other side. Raises ProtocolViolationError."""
         if not self._awaited:
             raise ProtocolViolationError("An answer came to no request")
         slot = self._awaited.pop(0)

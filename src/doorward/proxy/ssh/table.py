@@ -71,14 +71,14 @@ class Table:
         self.open = 0
 
     def next_number(self) -> int:
-        """The number of the channel that is let through or refused next."""
+        """The number of the channel that is let through or refused next. Raises ProtocolViolationError."""
         if self._count >= MAX_CHANNELS:
             raise ProtocolViolationError("There were too many channels")
         self._count += 1
         return self._count
 
     def begin(self, channel: Channel) -> None:
-        """Take a channel whose opening goes on to the other side."""
+        """Take a channel whose opening goes on to the other side. Raises ProtocolViolationError."""
         numbers, number = (self.down, channel.client) if channel.from_client else (self.up, channel.server)
         if number in numbers:
             raise ProtocolViolationError(f"Channel {number} was opened twice")
@@ -86,7 +86,7 @@ class Table:
         self.open += 1
 
     def confirm(self, channel: Channel, number: int) -> None:
-        """Take the number that the other side gives it."""
+        """Take the number that the other side gives it. Raises ProtocolViolationError."""
         if channel.is_confirmed:
             raise ProtocolViolationError("A channel was confirmed twice")
         if channel.from_client:

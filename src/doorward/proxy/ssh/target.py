@@ -82,7 +82,7 @@ class SessionTarget:
 
     @property
     def connected(self) -> ServerLeg:
-        """The leg to the target, once there is one."""
+        """The leg to the target, once there is one. Raises RuntimeError."""
         if self.leg is None:
             raise RuntimeError("The target is not connected.")
         return self.leg

@@ -93,7 +93,7 @@ class SessionControl:
         return answer
 
     def identified(self, identifier: bytes, client_version: str, algorithms: Mapping[str, str]) -> None:
-        """Tell the session identifier."""
+        """Tell the session identifier. Raises ControlGoneError."""
         told = messages.Identified(
             session=self._session, identifier=identifier, client_version=client_version, algorithms=dict(algorithms)
         )
@@ -113,7 +113,7 @@ class SessionControl:
         return await self._ask(messages.TryKey, messages.Decision, user=user, algorithm=algorithm, key=key, signature=signature)
 
     async def try_prompts(self, user: str, answers: tuple[str, ...] | None) -> messages.Decision | messages.Prompts:
-        """Begin keyboard-interactive, or answer."""
+        """Begin keyboard-interactive, or answer. Raises ControlGoneError."""
         answer = await self._link.ask(messages.TryPrompts, self._session, ANSWER_SECONDS, user=user, answers=answers)
         if not isinstance(answer, messages.Decision | messages.Prompts):
             raise ControlGoneError

@@ -59,7 +59,7 @@ class NoOtherNodes(OtherNodes):
 
     @override
     def ask(self, node: str, audience: Audience, question: SearchQuestion[A]) -> A:
-        """There is none."""
+        """There is none. Raises NodeAwayError."""
         raise NodeAwayError("no such node is searched from here")
 
     @override

@@ -16,7 +16,7 @@ from doorward.tree.validation import Checked, check
 
 
 def checked_meaning(adapter: TypeAdapter[Any], value: Any, href: str, *, strict: bool) -> Checked:
-    """Validate a body. What is only not supported has the right shape: that is a question of meaning."""
+    """Validate a body. What is only not supported has the right shape: that is a question of meaning. Raises SemanticError."""
     try:
         return check(adapter, value, strict=strict)
     except InvalidBody as refused:

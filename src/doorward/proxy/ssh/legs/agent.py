@@ -40,7 +40,7 @@ class AgentChannel:
         self._is_over = False
 
     def take(self, payload: bytes) -> None:
-        """Take a message for this channel."""
+        """Take a message for this channel. Raises ProtocolViolationError."""
         fields = Fields(payload)
         fields.uint32()
         number = payload[0]
@@ -96,7 +96,7 @@ class AgentChannel:
         return answer
 
     async def keys(self) -> tuple[bytes, ...]:
-        """The public keys and certificates that the agent has."""
+        """The public keys and certificates that the agent has. Raises NoAgentError."""
         answer = await self._ask(bytes([_REQUEST_IDENTITIES]))
         if answer[0] != _IDENTITIES_ANSWER:
             return ()

@@ -77,7 +77,7 @@ class ClientLeg(Leg):
         self.answer_service(await self.receive())
 
     def answer_service(self, payload: bytes) -> None:
-        """Answer a request for the authentication service; there is no other."""
+        """Answer a request for the authentication service; there is no other. Raises ProtocolViolationError."""
         if payload[0] != Message.SERVICE_REQUEST or Fields(payload).string() != b"ssh-userauth":
             raise ProtocolViolationError("The client asked for another service than its login")
         self.send(bytes([Message.SERVICE_ACCEPT]) + string("ssh-userauth"))

@@ -79,7 +79,7 @@ class Side:
         return self._host_key
 
     def validate_server_host_key(self, key_data: bytes) -> SSHKey:
-        """The key to check the signature with."""
+        """The key to check the signature with. Raises ExchangeError."""
         if self._judge is None:
             raise ExchangeError("A client has no host key")
         return self._judge(key_data)

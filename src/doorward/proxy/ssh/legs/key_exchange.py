@@ -172,7 +172,7 @@ class KeyExchange:
     # --- how ---
 
     def take(self, number: int, payload: bytes) -> None:
-        """Take a message of a key exchange."""
+        """Take a message of a key exchange. Raises ProtocolViolationError."""
         if number == Message.KEXINIT:
             self._take_offer(payload)
         elif number == Message.NEWKEYS:

@@ -212,12 +212,12 @@ class Leg:
         """Look at the first offer of the peer."""
 
     def host_key(self, algorithm: str) -> SigningHostKey:
-        """Our host key for an algorithm, where we are the server."""
+        """Our host key for an algorithm, where we are the server. Raises LegError."""
         del algorithm
         raise LegError("Only a server has a host key")
 
     def judge_host_key(self, data: bytes) -> SSHKey:
-        """Take the host key of the peer, a server; return what checks its signature."""
+        """Take the host key of the peer, a server; return what checks its signature. Raises LegError."""
         del data
         raise LegError("Only a server shows a host key")
 

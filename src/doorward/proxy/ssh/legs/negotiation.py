@@ -54,7 +54,7 @@ def make_offer(algorithms: AlgorithmLists, *, extras: tuple[str, ...]) -> Offer:
 
 
 def read_offer(payload: bytes) -> Offer:
-    """Read the KEXINIT of the peer."""
+    """Read the KEXINIT of the peer. Raises ExchangeError."""
     fields = Fields(payload)
     fields.take(16)
     lists = [fields.names() for _ in range(10)]

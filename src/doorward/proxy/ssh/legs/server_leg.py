@@ -111,7 +111,7 @@ class ServerLeg(Leg):
     # --- the login ---
 
     async def ask_service(self) -> None:
-        """Ask for the authentication service."""
+        """Ask for the authentication service. Raises ProtocolViolationError."""
         self.send(bytes([Message.SERVICE_REQUEST]) + string("ssh-userauth"))
         payload = await self._answer()
         if payload[0] != Message.SERVICE_ACCEPT:
@@ -153,7 +153,7 @@ class ServerLeg(Leg):
         return self._read_end(payload)
 
     async def try_prompts(self, user: str, answer: Answer) -> LoginAttempt:
-        """Log in by keyboard-interactive (RFC 4256)."""
+        """Log in by keyboard-interactive (RFC 4256). Raises ProtocolViolationError."""
         payload = await self._try(self._request(user, "keyboard-interactive", string("") + string("")))
         while payload[0] == Message.USERAUTH_INFO_REQUEST:
             fields = Fields(payload)

@@ -38,7 +38,7 @@ class Fields:
         self._at = at
 
     def take(self, count: int) -> bytes:
-        """So many bytes."""
+        """So many bytes. Raises ProtocolViolationError."""
         end = self._at + count
         if end > len(self._data):
             raise ProtocolViolationError("A message is shorter than its fields say")
@@ -67,7 +67,7 @@ class Fields:
         return self.string().decode("utf-8", "surrogateescape")
 
     def names(self) -> tuple[str, ...]:
-        """A list of names."""
+        """A list of names. Raises ProtocolViolationError."""
         value = self.string()
         if not value:
             return ()
@@ -85,6 +85,6 @@ class Fields:
         return self._data[: self._at]
 
     def end(self) -> None:
-        """Insist that nothing is left."""
+        """Insist that nothing is left. Raises ProtocolViolationError."""
         if self._at != len(self._data):
             raise ProtocolViolationError("A message is longer than its fields")

@@ -182,7 +182,7 @@ class Wire:
         self._outgoing.write(memoryview(line + b"\r\n"))
 
     def send(self, payload: bytes) -> None:
-        """Send a message of our own."""
+        """Send a message of our own. Raises ProtocolViolationError."""
         own = self._buffers.own
         size = len(payload)
         if size > MAX_PACKET - 256:
