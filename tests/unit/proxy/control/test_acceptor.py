@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from doorward.proxy import messages
-from doorward.proxy.control import acceptor, workers
+from doorward.proxy.control import acceptor, refusing, workers
 from doorward.proxy.control.refusing import IDENTIFICATION, packet
 from doorward.proxy.control.session import KEY_LENGTH, new_key
 from tests.unit.proxy.control.site import CLIENT, PORT, Addressed, Site, configured, ended, eventually, play
@@ -115,7 +115,8 @@ def test_a_client_waits_for_workers_that_are_started_anew(rig: Rig) -> None:
     play(rig, scenario)
 
 
-def test_nobody_waits_for_workers_of_a_gateway_that_stops(rig: Rig) -> None:
+def test_nobody_waits_for_workers_of_a_gateway_that_stops(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusing, "SECONDS", 0.1)
     configured(rig)
 
     async def scenario(site: Site) -> None:
@@ -130,6 +131,7 @@ def test_nobody_waits_for_workers_of_a_gateway_that_stops(rig: Rig) -> None:
 
 def test_few_wait_for_workers(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "MAX_WAITING", 0)
+    monkeypatch.setattr(refusing, "SECONDS", 0.1)
     configured(rig)
 
     async def scenario(site: Site) -> None:

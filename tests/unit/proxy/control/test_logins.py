@@ -6,7 +6,7 @@ import asyncssh
 import pytest
 
 from doorward.proxy import messages
-from doorward.proxy.control import proofs
+from doorward.proxy.control import proofs, refusing
 from tests.unit.proxy.control.site import ALICE_PASSWORD, CLIENT, IDENTIFIER, FakeWorker, Site, configured, play
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def test_six_tries_are_all_there_are(rig: Rig) -> None:
     play(rig, scenario)
 
 
-def test_too_many_failures_block_the_address(rig: Rig) -> None:
+def test_too_many_failures_block_the_address(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refusing, "SECONDS", 0.1)
     configured(rig)
 
     async def scenario(site: Site) -> None:
