@@ -47,7 +47,7 @@ class CommitOrder(Body):
 
 
 class ConfirmOrder(Body):
-    """Make the pending commit definite."""
+    """Confirm the pending commit."""
 
     status: Literal["confirm"] = Field(description="What to do.")
 

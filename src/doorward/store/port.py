@@ -307,7 +307,7 @@ class Store(Protocol):
         """Return the commit that awaits confirmation, if there is one."""
 
     def confirmed(self, commit_record: CommitRecord) -> None:
-        """Make the awaited confirmation definite."""
+        """Confirm the commit that awaits it."""
 
     def await_confirmation(self, confirmation: Confirmation, commit_record: CommitRecord | None = None) -> None:
         """Replace what is known of the commit that awaits confirmation, and its record, in one step."""

@@ -193,7 +193,7 @@ class SqliteStore(StoredHistory):
         return Confirmation(*found[0]) if found else None
 
     def confirmed(self, commit_record: CommitRecord) -> None:
-        """Make the awaited confirmation definite."""
+        """Confirm the commit that awaits it."""
 
         def work(connection: sqlite3.Connection) -> None:
             connection.execute(_NO_CONFIRMATION)

@@ -148,7 +148,7 @@ class CommitService:
         raise PendingConfirmationError(awaited.reason or "", pending.user, awaited.remaining_seconds, failure, commit)
 
     async def confirm(self, account: str, check: Callable[[], None], may_write_everything: Callable[[], bool]) -> int:
-        """Wait for the turn, make the pending commit definite and return its revision. ``check``: as with a commit.
+        """Wait for the turn, confirm the pending commit and return its revision. ``check``: as with a commit.
 
         Its account may, and where it can't be taken back, whoever may write everything: the account may be locked out. No token
         stands for that other one.

@@ -123,7 +123,7 @@ class Confirmations:
         return self.reason, f"/api/commits/{pending.commit_id}"
 
     def confirm(self, confirmation: Confirmation) -> None:
-        """Make the pending commit definite. Runs in the commit thread."""
+        """Confirm the pending commit. Runs in the commit thread."""
         record = self._store.commit_record(confirmation.commit_id)
         if record is not None:
             self._store.confirmed(replace(record, state="done", error=None))

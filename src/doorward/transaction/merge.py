@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from doorward.transaction.candidate import Candidate, Running
 from doorward.transaction.edits import DocumentEdit
-from doorward.tree.changes import MISSING, At, Difference, carry, differences, overlapping, same, value_at
+from doorward.tree.changes import MISSING, At, Difference, apply, differences, overlapping, same, value_at
 from doorward.tree.nodes import WriteOnce
 from doorward.tree.places import Place
 from doorward.tree.problems import pointer
@@ -129,12 +129,12 @@ def _merged(tree: Tree, place: Place, three: _Three, collisions: list[Collision]
     body = theirs.value
     for difference in differences(base, mine, shape):
         if not any(overlapping(difference.at, at) for at in their_places):
-            body = carry(difference, body)
+            body = apply(difference, body)
         elif not same(value_at(theirs.value, difference.at), value_at(mine, difference.at)):
             inner = "#" + pointer(difference.at)[1:] if difference.at else ""
             choice = choices.get(place.href + inner)
             if choice == "mine":
-                body = carry(_widened(difference, their_places, theirs.value, mine), body)
+                body = apply(_widened(difference, their_places, theirs.value, mine), body)
             elif choice is None:
                 shown = value_at(theirs.shown_value, difference.at)
                 collisions.append(Collision(place, place.href + inner, None if shown is MISSING else shown))

@@ -100,8 +100,8 @@ def overlapping(one: At, other: At) -> bool:
     return one[:shorter] == other[:shorter]
 
 
-def carry(difference: Difference, body: Any) -> Any:
-    """Return the body with a difference carried out; everything else stays as it is."""
+def apply(difference: Difference, body: Any) -> Any:
+    """Return the body with a difference applied; everything else stays as it is."""
     if difference.kind == "reorder" and isinstance(value_at(body, difference.at), dict):
         return _put(body, (*difference.at, ORDER), _merged_order(difference, value_at(body, (*difference.at, ORDER))))
     body = _put(body, difference.at, difference.new)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from doorward.tree.changes import MISSING, ORDER, carry, differences, overlapping, same, value_at
+from doorward.tree.changes import MISSING, ORDER, apply, differences, overlapping, same, value_at
 
 FQDN, IP = {"selection": "fqdn", "value": "a.example"}, {"selection": "ip", "value": "192.0.2.1"}
 REFERENCE = {"key": "a", "meta": {"href": "/x/a"}}
@@ -110,7 +110,7 @@ BODIES = st.fixed_dictionaries(
 def test_carrying_all_differences_over_to_the_old_body_gives_the_new_one(old: Any, new: Any) -> None:
     body = old
     for difference in differences(old, new):
-        body = carry(difference, body)
+        body = apply(difference, body)
     assert same(body, new)
 
 
@@ -120,7 +120,7 @@ def test_carrying_all_differences_over_to_the_old_body_gives_the_new_one(old: An
 def test_so_it_does_with_ordered_maps(old: Any, new: Any) -> None:
     body = old
     for difference in differences(old, new):
-        body = carry(difference, body)
+        body = apply(difference, body)
     assert same(body, new)
 
 
@@ -139,13 +139,13 @@ def test_changes_of_two_people_in_different_places_both_arrive(base: Any, one: A
         return
     body = other
     for difference in mine:
-        body = carry(difference, body)
+        body = apply(difference, body)
     for difference in mine + theirs:
         if difference.kind != "reorder":
             assert same(value_at(body, difference.at), difference.new)
     again = base
     for difference in mine + theirs:
-        again = carry(difference, again)
+        again = apply(difference, again)
     for name in ("rest", "more"):
         assert same(again.get(name), body.get(name))
 
@@ -154,7 +154,7 @@ def test_changes_of_two_people_in_different_places_both_arrive(base: Any, one: A
 def test_the_order_of_a_carried_map_names_each_entry_once(base: Any) -> None:
     [difference] = differences(base, {**base, "map": {**base["map"], "new": 1, ORDER: [*base["map"][ORDER], "new"]}})
     for start in (base, {**base, "map": {ORDER: []}}):
-        body = carry(difference, start)
+        body = apply(difference, start)
         assert sorted(body["map"][ORDER]) == sorted(set(body["map"]) - {ORDER})
         assert body["map"][ORDER][-1] == "new"
 
