@@ -32,6 +32,7 @@ class Served:
     sshd: Sshd
     cli: CommandLine
     port: int
+    address: str = "127.0.0.1"
     started: str = ""
     """What the quickstart said."""
     refused: Done = field(default_factory=lambda: Done(0, ""))

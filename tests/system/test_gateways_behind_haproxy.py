@@ -1,7 +1,11 @@
-"""Two gateways behind one address, by a real HAProxy: one dies, new sessions go to the other, nothing recorded is lost."""
+"""Two gateways behind one address, by a real HAProxy: one dies, new sessions go to the other, nothing recorded is lost.
+
+In no cluster, and in one, whose gateways are one server to their clients by themselves.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
@@ -15,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.support.ports import free_port
-from tests.support.server import until
+from tests.support.server import running, until
 from tests.support.waiting import PATIENCE
+from tests.system.command_line import CommandLine
 from tests.system.served import Served, die, revive, served
 
 CONNECTIONS = "/api/configuration/ssh/connections"
@@ -57,9 +62,10 @@ def balanced(directory: Path, gateways: list[Served]) -> Iterator[Balanced]:
     found = re.search(r"```\n# haproxy.cfg\n(.*?)```", PAGE, re.DOTALL)
     assert found
     port, text = free_port(), found[1]
-    for old, new in (("127.0.0.1:2222", port), *((f"192.0.2.{n}:2222", one.port) for n, one in enumerate(gateways, 1))):
+    ours = [f"{one.address}:{one.port}" for one in gateways]
+    for old, new in (("127.0.0.1:2222", f"127.0.0.1:{port}"), *((f"192.0.2.{n}:2222", one) for n, one in enumerate(ours, 1))):
         assert old in text
-        text = text.replace(old, f"127.0.0.1:{new}")
+        text = text.replace(old, new)
     (directory / "haproxy.cfg").write_text(text)
     process = subprocess.Popen([program, "-db", "-f", str(directory / "haproxy.cfg")])
     try:
@@ -109,3 +115,43 @@ def test_when_a_gateway_dies_the_next_session_goes_to_the_other(tmp_path: Path) 
             [row] = until(lambda: json.loads(dead.cli.ok("sessions", "search", "recorded-55", "--json")), what="its text")
             assert row["key"] == key
             dead.cli.ok("trail", "verify", str(trail))
+
+
+def joined(central: CommandLine, node: CommandLine, address: str) -> None:
+    """Have a node ask Central Management to be a managed host, and accept it, without a look at how it goes."""
+    asked = node.ok("cluster", "join", "127.0.0.1", "--listen", address)
+    central.ok("cluster", "accept", "--role", "managed-host", "--role", "search-local", stdin=asked)
+
+
+def test_gateways_of_a_cluster_are_one_server(tmp_path: Path) -> None:
+    homes = [tmp_path / f"home{number}" for number in (1, 2, 3)]
+    for home in homes:
+        home.mkdir()
+    cluster = ("--cluster-port", str(free_port()))
+    with contextlib.ExitStack() as stack:
+        centre = stack.enter_context(served(tmp_path / "state1", homes[0], options=cluster))
+        addresses = ["127.0.0.2", "127.0.0.3"]
+        nodes = [
+            stack.enter_context(running(tmp_path / f"state{n}", options=("--listen", f"{address}:0", *cluster)))
+            for n, address in enumerate(addresses, 2)
+        ]
+        gateways = [
+            Served(node, centre.sshd, CommandLine(node, home), centre.port, address=address)
+            for node, home, address in zip(nodes, homes[1:], addresses, strict=True)
+        ]
+        centre.cli.ok("cluster", "promote", "--listen", "127.0.0.1")
+        for one in gateways:
+            joined(centre.cli, one.cli, one.address)
+        targets = ["127.0.0.1/32", *(f"{address}/32" for address in addresses)]
+        described = {"configuration": {"ssh": {"connections": {"quickstart": {"network": {"targets": targets}}}}}}
+        centre.cli.ok("apply", "-", stdin=json.dumps(described))
+        until(lambda: centre.cli.ok("cluster", "status").count("up-to-date") == len(gateways), what="the configuration")
+        with balanced(tmp_path, gateways) as site:
+
+            def carried() -> bool:
+                """Let one more session through; return whether both had some by now."""
+                assert site.ssh("true").returncode in {0, 255}
+                return all(json.loads(one.cli.ok("sessions", "list", "--json")) for one in gateways)
+
+            until(carried, what="sessions through both")
+            assert len((site.cli.home / "known_hosts").read_text().splitlines()) == 1, "they have one host key"
