@@ -119,8 +119,8 @@ deb: $(VENV)/.dev ## Build a Debian package into dist/ (RELEASE=13 for another o
 	@$(BIN)/python -m scripts.deb --release $(RELEASE) $(ARGS)
 
 # Needs root and the network: it makes a Debian and installs the packages there.
-deb-test: $(VENV)/.dev ## Boot a minimal Debian; install, run, upgrade, purge and recover the package in it (RELEASE=13)
-	@scripts/need curl iproute2 mmdebstrap prometheus util-linux
+deb-test: $(VENV)/.dev ## Build a package twice; boot a minimal Debian; install, run, upgrade, purge and recover it there (RELEASE=13)
+	@scripts/need curl faketime iproute2 mmdebstrap prometheus util-linux
 	@BIN=$(BIN) scripts/deb-test $(RELEASE)
 
 # As root, without a daemon; the network is needed for the Debian below it, once.
@@ -128,10 +128,9 @@ image: $(VENV)/.dev ## Build an image for containers into dist/ (packaging/image
 	@scripts/need mmdebstrap
 	@$(BIN)/python -m scripts.image --release $(RELEASE) $(ARGS)
 
-image-test: $(VENV)/.dev ## Build the image, and run what is in it as the example says: by chroot, and by podman
-	@scripts/need catatonit iproute2 mmdebstrap podman runc util-linux
-	@image=$$($(BIN)/python -m scripts.image --release $(RELEASE) --output build/image) && $(BIN)/python -m scripts.image.trial "$$image" && \
-		$(BIN)/python -m scripts.image.podman "$$image"
+image-test: $(VENV)/.dev ## Build the image twice, and run it as the example says: by chroot, and by podman (RELEASE=13)
+	@scripts/need catatonit faketime iproute2 mmdebstrap openssh-client openssh-server openssl podman runc uidmap util-linux
+	@BIN=$(BIN) scripts/image-test $(RELEASE)
 
 console: $(VENV)/.dev ## Build the web console again, from console/ into src/doorward/console
 	@scripts/console

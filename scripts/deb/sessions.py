@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, Final
 
 from scripts.deb.machine import ADDRESS, Machine
@@ -25,15 +25,16 @@ systemctl restart ssh
 """
 
 
-class Session:
-    """A user who types, through the gateway."""
+OPTIONS: Final = (
+    "-F none -T -o UserKnownHostsFile=known -o StrictHostKeyChecking=accept-new -o PubkeyAuthentication=no -o LogLevel=ERROR"
+)
+"""Of a client that trusts the first host key that it sees."""
 
-    def __init__(self, machine: Machine) -> None:
-        options = (
-            "-F none -o UserKnownHostsFile=known -o StrictHostKeyChecking=accept-new -o PubkeyAuthentication=no -o LogLevel=ERROR"
-        )
-        line = f"exec ssh -T {options} root@{ADDRESS}:{TARGET}@{ADDRESS} cat"
-        command = machine.command(line, SSH_ASKPASS="/var/local/ask", SSH_ASKPASS_REQUIRE="force")
+
+class Session:
+    """A user who types; ``command`` is a client whose program on the server says everything again."""
+
+    def __init__(self, command: Sequence[str]) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
     def types(self, word: str) -> bool:
@@ -63,10 +64,16 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 
 @contextmanager
-def session(machine: Machine) -> Iterator[Session]:
+def typing(command: Sequence[str]) -> Iterator[Session]:
     """Have a session for the time of a block."""
-    began = Session(machine)
+    began = Session(command)
     try:
         yield began
     finally:
         began.end()
+
+
+def session(machine: Machine) -> AbstractContextManager[Session]:
+    """Have a session in a machine, through its gateway to its own server."""
+    line = f"exec ssh {OPTIONS} root@{ADDRESS}:{TARGET}@{ADDRESS} cat"
+    return typing(machine.command(line, SSH_ASKPASS="/var/local/ask", SSH_ASKPASS_REQUIRE="force"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -17,9 +18,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts.image", description=__doc__)
     parser.add_argument("--release", type=int, choices=sorted(RELEASES), default=12, help="the release of Debian below it")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="where to put it")
+    parser.add_argument("--base", type=Path, help="archive of the Debian below it, which is made where it is not there")
     given = parser.parse_args()
+    os.umask(0o022)  # what is compiled in the image has the modes of that
     wanted = Build(RELEASES[given.release], epoch(), __version__)
-    base = ROOT / f"build/image-base-{given.release}.tar"
+    base = given.base or ROOT / f"build/image-base-{given.release}.tar"
     if not base.exists():
         sys.stderr.write(f"Making the Debian {given.release} below it.\n")
         make_base(wanted.release, base, wanted.epoch)
