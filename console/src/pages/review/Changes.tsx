@@ -1,7 +1,7 @@
 // The difference, setting by setting: titles and names instead of paths and keys.
 import { Button, Card, CardBody, CardTitle, ExpandableSection, Label } from '@patternfly/react-core';
 import { Link } from '@tanstack/react-router';
-import { useState } from 'react';
+import { Fragment, type ReactNode, useState } from 'react';
 
 import { type ApiDocument, bodySchema, locate, placeTitle, trail, useDocument } from '../../api/document';
 import { type Json, isMembers } from '../../api/json';
@@ -16,9 +16,6 @@ import { leaves } from './leaves';
 const WORDS = { create: texts.review.added, delete: texts.review.removed, reorder: texts.review.moved, replace: texts.review.changed };
 const COLOURS = { create: 'green', delete: 'red', reorder: 'blue', replace: 'blue' } as const;
 
-/** So many rows at first: a review of thousands of changes has to be there at once. */
-const FIRST = 100;
-
 interface Props {
   changes: Change[];
   /** What takes the change of one resource back, where that can be. */
@@ -27,7 +24,6 @@ interface Props {
 
 export function Changes({ changes, onUndo }: Props) {
   const document = useDocument();
-  const [count, setCount] = useState(FIRST);
   return (
     <Card>
       <CardTitle component="h2">{texts.review.changes}</CardTitle>
@@ -36,7 +32,7 @@ export function Changes({ changes, onUndo }: Props) {
           {(found) => (
             <Rows
               label={texts.review.changes}
-              rows={changes.slice(0, count)}
+              rows={changes}
               keyOf={(one) => one.path}
               columns={[
                 { title: texts.review.setting, cell: (one) => <Title change={one} document={found} /> },
@@ -58,11 +54,6 @@ export function Changes({ changes, onUndo }: Props) {
             />
           )}
         </Shown>
-        {changes.length > count ? (
-          <Button variant="link" onClick={() => setCount(count + 1000)}>
-            {texts.review.more(changes.length - count)}
-          </Button>
-        ) : null}
         <Raw value={changes} />
       </CardBody>
     </Card>
@@ -72,22 +63,31 @@ export function Changes({ changes, onUndo }: Props) {
 function Title({ change, document }: { change: Change; document: ApiDocument }) {
   const [path = '', place = ''] = change.path.split('#');
   const found = locate(document, path);
-  const isThere = change.type !== 'create' || !!place;
-  const object = useNode(path, !!found?.key && isThere && !nameOf(change.new_value ?? change.old_value));
   if (!found) return <>{change.path}</>;
-  const titles = trail(document, found.endpoint.path);
-  if (found.key) titles.push(nameOf(place ? undefined : (change.new_value ?? change.old_value)) || nameOf(object.data?.body) || found.key);
+  const titles: ReactNode[] = trail(document, found.endpoint.path);
+  if (found.key) titles.push((place ? '' : nameOf(change.new_value ?? change.old_value)) || <ObjectName path={path} objectKey={found.key} isThere={change.type !== 'create' || !!place} />);
   if (place) titles.push(placeTitle(document, bodySchema(document, found.endpoint), `/${place.replace(/^\//, '')}`));
   return (
     <>
       <Link to="/settings/$" params={{ _splat: settingsPath(path) }}>
-        {titles.join(' › ')}
+        {titles.map((title, index) => (
+          <Fragment key={index}>
+            {index ? ' › ' : ''}
+            {title}
+          </Fragment>
+        ))}
       </Link>{' '}
       <Label isCompact color={COLOURS[change.type]}>
         {WORDS[change.type]}
       </Label>
     </>
   );
+}
+
+/** The name of an object whose change does not tell it: as it is now, its key where it is no more. */
+function ObjectName({ path, objectKey, isThere }: { path: string; objectKey: string; isThere: boolean }) {
+  const object = useNode(path, isThere);
+  return <>{nameOf(object.data?.body) || objectKey}</>;
 }
 
 /** The same as JSON, which is made when somebody wants to see it. */

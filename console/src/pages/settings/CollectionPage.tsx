@@ -17,8 +17,6 @@ import { MakeObject } from './MakeObject';
 import { settingsPath } from '../../api/paths';
 import { summary } from './summary';
 
-const PAGE = 100;
-
 export function CollectionPage({ endpoint }: { endpoint: Endpoint }) {
   const document = useDocument();
   const node = useNode(endpoint.path);
@@ -56,7 +54,6 @@ function Adding({ document, endpoint, onDone }: { document: ApiDocument; endpoin
 
 function Objects({ endpoint, items, isWritable }: { endpoint: Endpoint; items: Item<Json>[]; isWritable: boolean }) {
   const change = useChange();
-  const [count, setCount] = useState(PAGE);
   const [removed, setRemoved] = useState<Item<Json> | null>(null);
   const move = (index: number, by: -1 | 1) => {
     const keys = items.map((item) => item.key);
@@ -69,7 +66,7 @@ function Objects({ endpoint, items, isWritable }: { endpoint: Endpoint; items: I
     <>
       <Rows
         label={endpoint.title}
-        rows={items.slice(0, count)}
+        rows={items}
         keyOf={(item) => item.key}
         empty={{ title: texts.settings.empty, text: isWritable ? texts.settings.emptyText : '' }}
         columns={[
@@ -107,11 +104,6 @@ function Objects({ endpoint, items, isWritable }: { endpoint: Endpoint; items: I
             : undefined
         }
       />
-      {items.length > count ? (
-        <Button variant="link" onClick={() => setCount(count + PAGE)}>
-          {texts.sessions.more}
-        </Button>
-      ) : null}
       <Modal isOpen={!!removed} variant="small" aria-labelledby="removed" onClose={() => setRemoved(null)}>
         <ModalHeader title={texts.settings.removeTitle(nameOf(removed?.body) || (removed?.key ?? ''))} labelId="removed" />
         <ModalBody>{change.error ? change.error.message : texts.settings.removeText}</ModalBody>
