@@ -28,6 +28,18 @@ HOURS, CHUNK, CHUNKS = 4, 4_096, 16_500
 """Of a recording: 67 MB in four hours."""
 CHANGES, OBJECTS = 500, 10_000
 CONSOLES, IDLE_SECONDS = 300, 30
+WATCH = """() => {
+    const screen = document.querySelector('.ap-term');
+    window.sought = new Promise((tell) => {
+        const watch = () => {
+            const [began, before] = [performance.now(), screen.innerText];
+            const look = () => (screen.innerText === before ? requestAnimationFrame(look) : tell(performance.now() - began));
+            look();
+        };
+        addEventListener('mousedown', watch, {capture: true, once: true});
+    });
+}"""
+"""Has a page promise the milliseconds between the next click and another screen of the terminal."""
 USERS = "/api/configuration/aaa/local_database/users"
 
 
@@ -53,7 +65,8 @@ def users(server: Server) -> None:
 
 
 def shown(page: Page, path: str, text: str) -> float:
-    """Seconds until a page shows a text."""
+    """Seconds until a page shows a text. What the console asks for after a login has come before."""
+    page.wait_for_load_state("networkidle")
     began = time.perf_counter()
     go(page, path)
     page.get_by_text(text).first.wait_for()
@@ -90,7 +103,15 @@ def review(_: Server, visit: Visits) -> None:
         }""",
         [USERS, CHANGES],
     )
-    print(f"review of {CHANGES} changes: {shown(page, 'review', 'staged0'):.2f} s", flush=True)
+    page.wait_for_load_state("networkidle")
+    begun = time.perf_counter()
+    seconds = shown(page, "review", "staged")
+    page.get_by_role("heading", name="What the commit does").wait_for()
+    expect(page.get_by_role("progressbar", name="Loading")).to_have_count(0)
+    whole = time.perf_counter() - begun
+    shown(page, "time", "Sources")
+    again = shown(page, "review", "staged")
+    print(f"review of {CHANGES} changes: {seconds:.2f} s, with the plan {whole:.2f} s, once more {again:.2f} s", flush=True)
 
 
 def recorded(server: Server) -> None:
@@ -117,22 +138,19 @@ def replay(_: Server, visit: Visits) -> None:
 
 
 def _seek(page: Page, part: float) -> float:
-    """Seconds until another screen is shown after a click into the progress bar."""
-    before = page.locator(".ap-term").inner_text()
+    """Seconds between a click into the progress bar and another screen, by the clock of the page."""
+    page.evaluate(WATCH)
     box = page.locator(".ap-progressbar .ap-bar").bounding_box()
     if box is None:
         raise RuntimeError("The player has no progress bar.")
-    began = time.perf_counter()
     page.mouse.click(box["x"] + part * box["width"], box["y"] + box["height"] / 2)
-    while page.locator(".ap-term").inner_text() == before:
-        page.wait_for_timeout(5)
-    return time.perf_counter() - began
+    return float(page.evaluate("() => window.sought")) / 1000
 
 
 def listed(_: Server, visit: Visits) -> None:
     """How long a list of many objects takes, and how many rows of it are drawn."""
     page = visit()
-    seconds = shown(page, "settings/aaa/local_database/users", "user42")
+    seconds = shown(page, "settings/aaa/local_database/users", "user9")
     rows = page.get_by_role("row").count()
     print(f"list of {OBJECTS} objects: {seconds:.2f} s, {rows} rows drawn at first", flush=True)
 

@@ -95,7 +95,7 @@ def pair(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
                 member.server.stop()
 
 
-def test_a_node_joins_a_cluster(browser: Browser, pair: tuple[Server, Server]) -> None:
+def test_a_node_joins_a_cluster_and_is_removed_from_it(browser: Browser, pair: tuple[Server, Server]) -> None:
     with visits(browser, pair[0]) as to_central, visits(browser, pair[1]) as to_node:
         central, node = to_central("cluster"), to_node("cluster")
         central.get_by_role("button", name="Begin a cluster").click()
@@ -119,3 +119,13 @@ def test_a_node_joins_a_cluster(browser: Browser, pair: tuple[Server, Server]) -
         expect(row).to_contain_text("fine")
         assert accessible(central) == []
         expect(node.get_by_text("has asked")).to_have_count(0)
+
+        row.get_by_role("button", name="Remove:").click()
+        central.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        commit(central)
+        go(central, "cluster")
+        expect(central.get_by_role("row").filter(has_text="127.0.0.1")).to_be_visible()
+        expect(row).to_have_count(0)
+        # The node learns it by itself, and may begin or join another one.
+        expect(node.get_by_text("This node stands alone")).to_be_visible()
+        expect(node.get_by_role("button", name="Ask to join a cluster")).to_be_visible()

@@ -25,8 +25,8 @@ interface Props<T> {
   empty?: { title: string; text: string };
 }
 
-/** Rows that are drawn at first, and whenever more are wanted. */
-const FIRST = 40;
+/** Rows that are drawn at first, which is a screen of them, and whenever more are wanted. */
+const FIRST = 25;
 const MORE = 100;
 
 export function Rows<T>({ label, rows, keyOf, columns, actions, empty }: Props<T>) {

@@ -2,7 +2,7 @@
 import { Alert, Card, CardBody, CardTitle, Stack } from '@patternfly/react-core';
 import { useState } from 'react';
 
-import { useChanges, usePlan } from '../api/queries';
+import { useChanges, usePlan, useTransaction } from '../api/queries';
 import { Empty, Heading, Shown } from '../display/Shown';
 import { texts } from '../texts';
 import { Changes } from './review/Changes';
@@ -12,6 +12,9 @@ import { PlanShown } from './review/PlanShown';
 
 export function Review() {
   const changes = useChanges();
+  // Asked for at once, not when the changes have come and are drawn.
+  usePlan();
+  useTransaction();
   const [done, setDone] = useState<number | null>(null);
   return (
     <Stack hasGutter>

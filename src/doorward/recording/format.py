@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import IntEnum, IntFlag
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -66,6 +67,8 @@ MAX_ATTEMPTS: Final = 31
 _ATTEMPT_SHIFT: Final = 3
 NO_FLAGS: Final = Flag(0)
 _STREAMS, _FLAGS = tuple(Stream), tuple(Flag(number) for number in range(256))
+# As numbers, which are compared in a tenth of the time.
+_LAST_STREAM, _TAIL, _RESTART = int(Stream.CLEAR), int(Flag.TAIL), int(Flag.RESTART)
 
 
 class TrailDamagedError(Exception):
@@ -176,8 +179,7 @@ def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1)
         length, stream, flags, at = _HEAD.unpack(data[offset : offset + HEAD_SIZE])
         if not length:  # a block of zeros, as a loss of power may leave at the end
             return
-        if length > MAX_PAYLOAD or stream > Stream.CLEAR or (flags & ~7 and not flags & Flag.TAIL):
-            raise TrailDamagedError("no frame begins here", number)
+        _check_head(length, stream, flags, number)
         end = offset + HEAD_SIZE + length
         if end > len(data):
             return
@@ -188,6 +190,11 @@ def frames(data: Data, offset: int, chain: bytes | None = None, number: int = 1)
         offset, number = end, number + 1
 
 
+def _check_head(length: int, stream: int, flags: int, number: int) -> None:
+    if length > MAX_PAYLOAD or stream > _LAST_STREAM or (flags & ~7 and not flags & _TAIL):
+        raise TrailDamagedError("no frame begins here", number)
+
+
 class Start(Struct, frozen=True):
     """Where to begin to read: a frame by its offset and number, and the chain value before it."""
 
@@ -196,25 +203,53 @@ class Start(Struct, frozen=True):
     chain: bytes
 
 
+class Passed(NamedTuple):
+    """A frame that a walk has passed: where it stands, and what its head says. ``at`` and ``length`` as those of a frame."""
+
+    place: Start
+    stream: int
+    flags: int
+    at: int
+    length: int
+
+    @property
+    def is_restart(self) -> bool:
+        """Whether the stream can be unpacked from here."""
+        return bool(self.flags & _RESTART)
+
+
+def walk(data: Data, begin: Start) -> Iterator[Passed]:
+    """Yield where the whole frames from a place on stand, which is quicker than ``frames``: they go into the chain, no more.
+
+    Ends and raises as ``frames`` does.
+    """
+    offset, number, chain, size = begin.offset, begin.number, begin.chain, len(data)
+    while offset + HEAD_SIZE <= size:
+        length, stream, flags, at = _HEAD.unpack(data[offset : offset + HEAD_SIZE])
+        end = offset + HEAD_SIZE + length
+        if not length:
+            return
+        _check_head(length, stream, flags, number)
+        if end > size:
+            return
+        yield Passed(Start(offset, number, chain), stream, flags, at, length)
+        digest = hashlib.sha256(chain)
+        digest.update(data[offset:end])
+        chain = digest.digest()
+        offset, number = end, number + 1
+
+
 def restart(data: Data, begin: Start, stream: Stream, until: int) -> Start:
     """Return the last frame from where a stream can be unpacked that is not behind a time; the beginning where there is none.
 
     Everything before it is read and goes into the chain, but nothing is decrypted: a second for some gigabytes. Ends at the first
     frame that is none, as if the trail ended there.
     """
-    offset, number, chain, size = begin.offset, begin.number, begin.chain, len(data)
     found = begin
-    while offset + HEAD_SIZE <= size:
-        length, of_stream, flags, at = _HEAD.unpack(data[offset : offset + HEAD_SIZE])
-        end = offset + HEAD_SIZE + length
-        if not length or length > MAX_PAYLOAD or end > size:
-            return found
-        if of_stream == stream and flags & Flag.RESTART:
-            if at > until:
-                return found
-            found = Start(offset, number, chain)
-        digest = hashlib.sha256(chain)
-        digest.update(data[offset:end])
-        chain = digest.digest()
-        offset, number = end, number + 1
+    with suppress(TrailDamagedError):
+        for frame in walk(data, begin):
+            if frame.stream == stream and frame.is_restart:
+                if frame.at > until:
+                    break
+                found = frame.place
     return found

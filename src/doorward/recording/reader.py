@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from doorward.recording.format import (
     Data,
     Flag,
     Frame,
+    Passed,
     Start,
     Stream,
     TrailDamagedError,
@@ -28,6 +30,7 @@ from doorward.recording.format import (
     nonce,
     read_beginning,
     restart,
+    walk,
 )
 from doorward.recording.keys import NAMES, ContentKeys, opened
 from doorward.recording.records import MAX_TIME, Record, RecordKind, decode
@@ -54,6 +57,17 @@ class TrailVerdict(Struct, frozen=True):
     notes: tuple[tuple[int, dict[str, Any]], ...]
 
 
+class Landmarks(Struct, frozen=True):
+    """What passing all frames of a trail has shown.
+
+    ``restarts``: some places from where the screen can be unpacked, each with its milliseconds, in order; ``until``: milliseconds
+    up to which the trail records.
+    """
+
+    restarts: tuple[tuple[int, Start], ...]
+    until: int
+
+
 class TrailReader:
     """One trail. ``data`` is the file, such as a map of it; ``private_key`` (PEM) opens envelopes. Raises TrailDamagedError."""
 
@@ -67,6 +81,13 @@ class TrailReader:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise TrailDamagedError("the header can't be read") from None
         self.keys = ContentKeys(found["screen"], found["keystrokes"])
+        self.landmarks: Landmarks | None = None
+        """Whoever knows them gives them, so that nobody looks for them again. They have to be those of this trail."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the trail."""
+        return len(self._data)
 
     @cached_property
     def _beginning(self) -> Start:
@@ -80,9 +101,15 @@ class TrailReader:
         """Yield the whole frames without what they hold, in order, which is quick. Raises TrailDamagedError."""
         return frames(self._data, self._first)
 
+    def walk(self) -> Iterator[Passed]:
+        """Yield where the whole frames stand, with the chain up to there. Raises TrailDamagedError."""
+        return walk(self._data, self._beginning)
+
     @property
     def until(self) -> int:
         """The milliseconds up to which the trail records."""
+        if self.landmarks is not None:
+            return self.landmarks.until
         last = 0
         with suppress(TrailDamagedError):
             for frame in self.heads():
@@ -99,9 +126,7 @@ class TrailReader:
         return merge(*(self._of(stream, key, since) for stream, key in wanted), key=lambda record: record.at)
 
     def _of(self, stream: Stream, key: bytes, since: int) -> Iterator[Record]:
-        begin = self._beginning
-        if since:
-            begin = restart(self._data, begin, stream, since)
+        begin = self._restart(stream, since) if since else self._beginning
         cipher, unpack = AESGCM(key), None
         for frame in frames(self._data, begin.offset, begin.chain, begin.number):
             if frame.stream is not stream:
@@ -111,6 +136,15 @@ class TrailReader:
             if unpack is None:
                 raise TrailDamagedError("the compression has no beginning", frame.number)
             yield from _records(frame, cipher, unpack)
+
+    def _restart(self, stream: Stream, since: int) -> Start:
+        """Return where to begin to unpack a stream, to have what it holds of a time."""
+        begin = self._beginning
+        if stream is Stream.SCREEN and self.landmarks is not None:
+            known = self.landmarks.restarts
+            before = bisect_right(known, since, key=lambda one: one[0])
+            return known[before - 1][1] if before else begin
+        return restart(self._data, begin, stream, since)
 
     def index(self) -> dict[str, Any] | None:
         """Return what the last frame of a trail that ended says of it: ``channels``, ``keyframes``; None: it has none.

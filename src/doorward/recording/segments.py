@@ -13,13 +13,18 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from doorward.recording.format import Stream
-from doorward.recording.reader import TrailReader
+from doorward.recording.format import Start, Stream
+from doorward.recording.reader import Landmarks, TrailReader
 from doorward.recording.replay import Moment, moments
 from doorward.recording.terminal import AvtTerminal
 
-SEGMENT_BYTES: Final = 131_072
-"""Bytes of frames, compressed, after which a new segment begins: about a megabyte of output."""
+SEGMENT_BYTES: Final = 32_768
+"""Bytes of frames, compressed, after which a new segment begins where its screen stands, at a restart: a quarter of a megabyte of
+output, or up to a megabyte of what compresses well."""
+LONG_SEGMENTS: Final = 4
+"""After so many times as much it begins at any frame."""
+_SEGMENTS: Final = 10_000
+"""About so many segments a very long trail is cut into."""
 IDLE_MILLISECONDS: Final = 3_000
 """A pause that a viewer may want to skip."""
 MAX_PARTS: Final = 20_000
@@ -35,30 +40,47 @@ _FRAME_MILLISECONDS: Final = 1_000
 
 
 class Timeline(Struct, frozen=True):
-    """Where the segments of a trail begin, when nothing was shown, when it ends: ms since the session began."""
+    """Where the segments of a trail begin, when nothing was shown, when it ends: ms since the session began.
+
+    ``landmarks``: what a reader needs to find the beginnings at once.
+    """
 
     starts: tuple[int, ...]
     idle: tuple[tuple[int, int], ...]
-    until: int
+    landmarks: Landmarks
+
+    @property
+    def until(self) -> int:
+        """When it ends."""
+        return self.landmarks.until
 
 
 def timeline(reader: TrailReader) -> Timeline:
-    """Look at the heads of all frames; nothing is decrypted. Raises TrailDamagedError where one can't begin."""
+    """Pass all frames; nothing is decrypted. Raises TrailDamagedError where one can't begin."""
+    least = max(SEGMENT_BYTES, reader.size // _SEGMENTS)
     starts, size, last, until = [0], 0, 0, 0
     idle: list[tuple[int, int]] = []
-    for frame in reader.heads():
+    restarts: list[tuple[int, Start]] = []
+    newest: tuple[int, Start] | None = None
+    for frame in reader.walk():
         until = max(until, frame.at)
-        if frame.stream is not Stream.SCREEN:
+        if frame.stream != Stream.SCREEN:
             continue
+        if frame.is_restart:
+            newest = (frame.at, frame.place)
         begun = frame.at - _FRAME_MILLISECONDS
         if begun - last >= IDLE_MILLISECONDS and len(idle) < MAX_PARTS:
             idle.append((last, begun))
-        if size >= SEGMENT_BYTES and frame.at > starts[-1] and len(starts) < MAX_PARTS:
+        is_enough = size >= (least if frame.is_restart else LONG_SEGMENTS * least)
+        if is_enough and frame.at > starts[-1] and len(starts) < MAX_PARTS:
             starts.append(frame.at)
             size = 0
+            if newest is not None and (not restarts or restarts[-1] != newest):
+                restarts.append(newest)
         size += frame.length
         last = max(last, frame.at)
-    return Timeline(tuple(start for start in starts if not start or start < until), tuple(idle), until)
+    begins = tuple(start for start in starts if not start or start < until)
+    return Timeline(begins, tuple(idle), Landmarks(tuple(restarts), until))
 
 
 def segment(reader: TrailReader, channel: int, since: int, until: int | None) -> dict[str, Any]:

@@ -154,15 +154,20 @@ def test_a_panic_of_the_emulator_costs_the_picture_alone(
 
 
 def test_segments_together_show_what_the_whole_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "SEGMENT_BYTES", 2_000)
+    monkeypatch.setattr(segments, "SEGMENT_BYTES", 500)
     reader = TrailReader(TRAIL)
     line = timeline(reader)
     assert len(line.starts) > 5
+    # Both minutes of the compression begin segments; whoever was told of them finds the same as who looks.
+    assert {at for at, _ in line.landmarks.restarts} & {*line.starts[1:]}
+    informed = TrailReader(TRAIL)
+    informed.landmarks = line.landmarks
     assert (line.starts[0], line.until) == (0, MINUTES * 60_000)
     whole = list(replay(reader, 1))
     shown_so_far = 0.0
     for start, end in zip(line.starts, [*line.starts[1:], None], strict=True):
         made = segment(reader, 1, start, end)
+        assert segment(informed, 1, start, end) == made
         times = [event[0] for event in made["events"]]
         assert times == sorted(times)
         assert times[0] == start / 1000 >= shown_so_far

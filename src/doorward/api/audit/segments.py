@@ -10,12 +10,15 @@ from doorward.api.audit.service import AuditService
 from doorward.api.audit.trail import OfTrail, first_terminal, moment_of
 from doorward.api.request import Request, Response
 from doorward.api.resources import Operation, Resource, answer_schema, meta, meta_schema
-from doorward.recording.segments import segment, timeline
+from doorward.recording.reader import TrailReader
+from doorward.recording.segments import Timeline, segment, timeline
 from doorward.sessions.catalogue.results import Found
 
 _MILLISECONDS: Final = re.compile(r"(0|[1-9]\d{0,11})\Z", re.ASCII)
 _MAX_KNOWN: Final = 10_000
 """Replays that are remembered as written down."""
+_MAX_TIMELINES: Final = 32
+"""Of trails that somebody watches: some kilobytes each, five megabytes at the most."""
 _SEGMENT = {
     "type": "object",
     "properties": {"start": {"type": "number"}, "url": {"type": "string"}},
@@ -38,6 +41,16 @@ class _OfReplay(OfTrail):
         known[name] = None
         if len(known) > _MAX_KNOWN:
             del known[next(iter(known))]
+
+    def timeline(self, reader: TrailReader) -> Timeline:
+        """Return the timeline of the trail, from which the reader then finds its way. It is kept."""
+        known, name = self.service.timelines, (self.key, reader.size)
+        found = known.pop(name, None) or timeline(reader)
+        known[name] = found
+        while len(known) > _MAX_TIMELINES:
+            known.pop(next(iter(known)), None)
+        reader.landmarks = found.landmarks
+        return found
 
 
 class Segments(_OfReplay):
@@ -80,7 +93,7 @@ class Segments(_OfReplay):
 
     def _index(self, request: Request, found: Found, channel: int) -> dict[str, Any]:
         with self.service.reading(request, found) as reader:
-            known = timeline(reader)
+            known = self.timeline(reader)
             first = segment(reader, channel, 0, 1)["snapshot"]
         ends = [*known.starts[1:], None]
         urls = [
@@ -134,4 +147,5 @@ class OneSegment(_OfReplay):
 
     def _segment(self, request: Request, found: Found, channel: int, until: int | None) -> dict[str, Any]:
         with self.service.reading(request, found) as reader:
+            self.timeline(reader)
             return segment(reader, channel, self._since, until)

@@ -18,6 +18,7 @@ from doorward.areas.threads import SEARCH
 from doorward.events.node import zone
 from doorward.recording.format import TrailDamagedError
 from doorward.recording.reader import TrailReader
+from doorward.recording.segments import Timeline
 from doorward.recording.trail_file import TrailPieces
 from doorward.sessions.audience import Audience, audience
 from doorward.sessions.catalogue.criteria import ALL, Compared, Criterion, Without, any_of
@@ -66,6 +67,8 @@ class AuditService:
     snapshots: Snapshots = field(default_factory=Snapshots)
     replayed: dict[tuple[str, str], None] = field(default_factory=dict, repr=False)
     """Replays that were written down: the token of a login session, and the key of the session that it has seen."""
+    timelines: dict[tuple[str, int], Timeline] = field(default_factory=dict, repr=False)
+    """Of trails that are watched, by the key of their session and their bytes; the one that was used last is at the end."""
     nodes: OtherNodes = field(default_factory=NoOtherNodes)
     """The other nodes that are searched as well."""
     holders: dict[str, str] = field(default_factory=dict, repr=False)

@@ -87,5 +87,5 @@ def request(
         "query_string": query.encode(),
     }
     made = Request(method, tuple(part for part in where.split("/") if part), scope, receive, "0" * 32)
-    made.login = SimpleNamespace(name=user, account=user, rights=rights)  # type: ignore[assignment]
+    made.login = SimpleNamespace(name=user, account=user, rights=rights, token="token")  # type: ignore[assignment]
     return made
