@@ -88,57 +88,9 @@ def go(page: Page, path: str) -> None:
     )
 
 
-COLOURS = ("color-contrast", "link-in-text-block")
-"""Rules of axe about colours."""
-
-
-def accessible(page: Page, *rules: str) -> list[tuple[str, list[str]]]:
-    """Return what axe finds wrong with a page as it is now: rules with the elements that break them. ``rules``: those alone."""
+def accessible(page: Page) -> list[tuple[str, list[str]]]:
+    """Return what axe finds wrong with a page as it is now: rules with the elements that break them."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text("utf-8"))
-    only = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
-    found = "async (only) => (await axe.run(only)).violations.map((one) => [one.id, one.nodes.map((node) => node.html)])"
-    return [(name, elements) for name, elements in page.evaluate(found, only)]
-
-
-MISFITS = """() => {
-    const found = [];
-    const root = document.documentElement;
-    if (root.scrollWidth > root.clientWidth) found.push(`the page is ${root.scrollWidth - root.clientWidth} px too wide`);
-    const texts = [];
-    for (const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT); walker.nextNode(); ) {
-        const [text, holder] = [walker.currentNode, walker.currentNode.parentElement];
-        const isShown = holder.checkVisibility({visibilityProperty: true}) && !holder.closest('.pf-v6-screen-reader');
-        if (!text.data.trim() || !isShown) continue;
-        for (let box = holder; box && box !== document.body; box = box.parentElement) {
-            const style = getComputedStyle(box);
-            if (style.overflowX.match(/hidden|clip/) && box.scrollWidth > box.clientWidth + 1 && style.display !== 'inline')
-                found.push(`cut: ${text.data.trim()}`);
-        }
-        const range = document.createRange();
-        range.selectNodeContents(text);
-        for (const rect of range.getClientRects()) texts.push([rect, text.data.trim(), holder]);
-    }
-    texts.forEach(([one, said, holder], index) => {
-        for (const [other, too, another] of texts.slice(index + 1)) {
-            const wide = Math.min(one.right, other.right) - Math.max(one.left, other.left);
-            const high = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
-            if (holder !== another && wide > 2 && high > 5) found.push(`one over the other: ${said} / ${too}`);
-        }
-    });
-    return [...new Set(found)];
-}"""
-
-
-def misfits(page: Page) -> list[str]:
-    """Return what does not fit on a page: what is wider than the window, texts that are cut, texts over texts.
-
-    A page that was made wider or narrower a moment ago is given time to follow.
-    """
-    found: list[str] = []
-    for _ in range(40):
-        found = page.evaluate(MISFITS)
-        if not found:
-            break
-        page.wait_for_timeout(50)
-    return found
+    found = "async () => (await axe.run()).violations.map((one) => [one.id, one.nodes.map((node) => node.html)])"
+    return [(name, elements) for name, elements in page.evaluate(found)]
