@@ -12,6 +12,7 @@ from doorward.api.audit import segments
 from doorward.api.audit.service import AuditService
 from doorward.api.audit.sessions import SessionList
 from doorward.recording.reader import TrailReader
+from doorward.recording.segments import Timeline, timeline
 from tests.support.recorded import key_of, put_trail, row, shell, tell, trail
 from tests.unit.api.audit.parts import ADMIN, request, service
 from tests.unit.sessions.test_audience import snapshot
@@ -29,11 +30,10 @@ def shown(service: AuditService, path: str) -> Any:
 def test_a_trail_is_passed_once_as_long_as_it_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     passed: list[int] = []
 
-    def counted(reader: TrailReader) -> segments.Timeline:
+    def counted(reader: TrailReader) -> Timeline:
         passed.append(reader.size)
-        return original(reader)
+        return timeline(reader)
 
-    original = segments.timeline
     monkeypatch.setattr(segments, "timeline", counted)
     monkeypatch.setattr(segments, "_MAX_TIMELINES", 2)
     made = service(tmp_path, snapshot(linux=[]))
