@@ -1,4 +1,7 @@
-"""Steps with names: the process dies with SIGKILL at the one that the file ``NAMED_TRAP`` names, once."""
+"""Steps with names: the process dies with SIGKILL at the one that the file ``NAMED_TRAP`` names, once.
+
+Where the file says ``wait`` and the name, it waits there until the file is gone. ``.held`` in place of its suffix says so.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import functools
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +18,19 @@ _TRAP = Path(os.environ["NAMED_TRAP"])
 
 
 def step(name: str) -> None:
-    """Die if it is the one."""
-    if _TRAP.exists() and _TRAP.read_text() == name:
+    """Die or wait if it is the one."""
+    try:
+        asked = _TRAP.read_text()
+    except FileNotFoundError:
+        return
+    if asked == name:
         _TRAP.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
         threading.Event().wait()  # the signal is on its way
+    elif asked == f"wait {name}":
+        _TRAP.with_suffix(".held").touch()
+        while _TRAP.exists():
+            time.sleep(0.05)
 
 
 def around(owner: Any, name: str, what: Callable[..., str]) -> None:

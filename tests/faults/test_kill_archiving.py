@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from doorward.sessions.catalogue.columns import decode_row
 from tests.support.server import until
 from tests.support.waiting import PATIENCE
 from tests.system.archived import archived
@@ -64,12 +61,6 @@ class Site:
 
     def recording(self, key: str) -> Any:
         return self.gateway.body(key)["session"]["recording"]
-
-    def is_noted(self, key: str) -> bool:
-        """Whether it is noted where a recording goes."""
-        with closing(sqlite3.connect(f"file:{self.gateway.server.state}/sessions.db?mode=ro", uri=True)) as connection:
-            found = connection.execute("SELECT body FROM sessions JOIN bodies USING (id) WHERE key = ?", (key,)).fetchone()
-        return found is not None and decode_row(found[0]).archive is not None
 
     def carrying(self, who: str) -> list[int]:
         """Return the supervisor, or the processes below it."""
@@ -132,15 +123,14 @@ def test_a_copy_goes_once_and_its_recording_can_be_had(site: Site, step: str) ->
 
 @pytest.mark.parametrize("who", ["workers", "supervisor"])
 def test_who_carries_sessions_dies_alone_while_a_recording_is_on_its_way(site: Site, who: str) -> None:
-    assert site.seaweed.process
-    site.seaweed.process.send_signal(signal.SIGSTOP)
-    try:
-        key = site.recorded("echo slow-$((40+2))")
-        until(lambda: site.is_noted(key), what="the place of the recording")
-        for process in site.carrying(who):
-            os.kill(process, signal.SIGKILL)
-    finally:
-        site.seaweed.process.send_signal(signal.SIGCONT)
+    site.dies("wait after place")
+    key = site.recorded("echo slow-$((40+2))")
+    held = site.trap.with_suffix(".held")
+    until(held.exists, what="the place of the recording to be noted")
+    for process in site.carrying(who):
+        os.kill(process, signal.SIGKILL)
+    held.unlink()
+    site.trap.unlink()
     site.sent[key] = (site.trails / f"{key}.dwr").read_bytes()
     site.is_there_once(key)
     until(lambda: site.gateway.ssh("echo again-$((50+5))").stdout == b"again-55\n", what="sessions again")
