@@ -97,9 +97,11 @@ class NodePairing:
         member = self._pipeline.running.snapshot.find(nodes.NODE, node_id)
         if member is None or member.psk is None or self._store.confirmation() is not None:
             return
-        psk = member.psk.key
-        paired = self._peers.paired(node_id)
-        if not paired and not psk_life(self._store, psk, self._clock.time()).over(self._clock.time()):
+        psk, now = member.psk.key, self._clock.time()
+        life = psk_life(self._store, psk, now)
+        # A node may be known by a secret of before, and have yet to pair by this one.
+        paired = life.pinned is not None and self._peers.paired(node_id)
+        if not paired and not life.over(now):
             return
         candidate = Candidate.on(self._pipeline.running)
         candidate.put(place, self._pipeline.tree.load(place, member.model_dump(mode="json") | {"psk": None}))

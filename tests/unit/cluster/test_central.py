@@ -102,6 +102,18 @@ def test_a_secret_dies_after_a_day_and_the_node_stays_listed(
     assert applicant.issues() == ["not_paired"]
 
 
+def test_a_node_that_is_known_and_accepted_anew_pairs_by_the_new_secret(central: PairedCentral, applicant: Applicant) -> None:
+    applicant.accepted()
+    applicant.pair()
+    central.central.pairing.retire(str(applicant.id))
+    applicant.psk = new_psk()
+    applicant.accepted()
+    central.central.pairing.retire(str(applicant.id))  # it came once more by what it had, before it paired
+    applicant.pair()
+    central.central.pairing.retire(str(applicant.id))
+    assert applicant.member()["psk"] is None
+
+
 def test_a_node_that_is_no_central_says_so(tmp_path: Path) -> None:
     machine = Machine(tmp_path / "m")
     peer = PinnedPeer("x", b"")
