@@ -42,10 +42,11 @@ demo: $(VENV)/.run ## A minute: a node and a server of its own, a recorded sessi
 	@scripts/need openssh-client openssh-server
 	@scripts/offline scripts/demo
 
-# Beside the tests: together they leave no core idle. What they find is printed when they find it.
+# Beside the tests: together they leave no core idle. What they find is printed when they find it. The console comes first:
+# tests in browsers need its packages.
 test: $(VENV)/.clients $(VENV)/.directories ## Everything CI runs: all tests, offline, and checks beside them
 	@scripts/need $(NEEDED)
-	@{ checked=0; $(MAKE) --no-print-directory check || checked=$$?; scripts/console --check && exit $$checked; } & beside=$$!; \
+	@{ built=0; scripts/console --check || built=$$?; $(MAKE) --no-print-directory check && exit $$built; } & beside=$$!; \
 	tested=0; scripts/offline $(BIN)/$(PYTEST) $(ARGS) || tested=$$?; \
 	wait $$beside || { echo "The checks failed: what they found stands above." >&2; exit 1; }; \
 	exit $$tested

@@ -9,9 +9,12 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.support.server import PASSWORD, Server
+from tests.support.server import PASSWORD, Server, until
 
-AXE = Path(__file__).parents[2] / "console/node_modules/axe-core/axe.min.js"
+PACKAGES = Path(__file__).parents[2] / "console/node_modules"
+AXE = PACKAGES / "axe-core/axe.min.js"
+INSTALLED = PACKAGES / ".lock"
+"""Written when they are there: `make test` installs them beside the tests."""
 PATIENCE = 60_000
 """Milliseconds: a machine may be slow."""
 expect.set_options(timeout=PATIENCE)
@@ -91,6 +94,7 @@ def go(page: Page, path: str) -> None:
 def accessible(page: Page) -> list[tuple[str, list[str]]]:
     """Return what axe finds wrong with a page as it is now: rules with the elements that break them."""
     if not page.evaluate("() => 'axe' in window"):
+        until(INSTALLED.exists, 900, "axe, which scripts/console installs")
         page.evaluate(AXE.read_text("utf-8"))
     found = "async () => (await axe.run()).violations.map((one) => [one.id, one.nodes.map((node) => node.html)])"
     return [(name, elements) for name, elements in page.evaluate(found)]
