@@ -11,8 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than the cores of a small machine: tests wait a lot. The long files begin first (tests/conftest.py).
-WORKERS ?= 3
+# Two more than the cores of a small machine: tests wait a lot. The long files begin first (tests/conftest.py).
+WORKERS ?= 4
 PYTEST := pytest --workers $(WORKERS)
 # What the tests need beside Python.
 NEEDED := chromium chrony curl dropbear-bin freeradius gcc git gnupg haproxy htop iproute2 ldap-utils libc6-dev libnfs13 mosh nfs-ganesha \

@@ -84,6 +84,7 @@ PLAN = {
     "sync store.vault:_write_new 2": BESIDE,
     "sync cli.moving:moved": AGAIN,
     "name cli.moving:moved": AGAIN,
+    "commit sessions.catalogue.postgresql.tally:NodeTally._begin": ANOTHER,
     "commit sessions.catalogue.postgresql.writing:PostgresTransactions.commit": ANOTHER,
     "commit sessions.catalogue.sqlite.writing:SqliteTransactions.commit": SESSIONS,
 }

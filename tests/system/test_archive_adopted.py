@@ -67,7 +67,7 @@ def test_what_a_lost_gateway_archived_is_had_through_central_management(seaweed:
 
         [found] = central.shown(f"{SESSIONS}?q=user.name:jane&content=secret&fields=node_id")["items"]
         assert (found["key"], found["body"]["node_id"]) == (key_of(1), gateway.id)
-        recording = central.body(f"{SESSIONS}/{key_of(1)}")["session"]["recording"]
+        recording = central.body(f"{SESSIONS}/{key_of(1)}")["recording"]
         assert (recording["archived"], recording["archive"]["policy"]) == (True, POLICY)
         path = f"{SESSIONS}/{key_of(1)}"
         until(lambda: central.send("GET", f"{path}/audit_trail").content == KEPT, what="the recording")

@@ -115,7 +115,8 @@ class Answers(BaseHTTPRequestHandler):
         else:
             self.store.objects[key] = body
             if "x-amz-object-lock-mode" in self.headers:
-                self.store.locks[key] = ("COMPLIANCE", (datetime.now(UTC) + timedelta(hours=1)).strftime(WHEN))
+                asked, short = self.headers["x-amz-object-lock-retain-until-date"], datetime.now(UTC) + timedelta(hours=1)
+                self.store.locks[key] = ("COMPLIANCE", asked if self.store.mood == "locks" else short.strftime(WHEN))
         self.answer(200)
 
     def do_GET(self) -> None:
