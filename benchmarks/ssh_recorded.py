@@ -6,6 +6,7 @@ Users are light clients of the benchmark, the target is an asyncssh server that 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import random
 import resource
@@ -49,6 +50,8 @@ USER: Final = "bench"
 HOUR: Final = 3600
 LINES: Final = 100
 """Of each session that is searched."""
+PACE: Final = 0.05
+"""Seconds between commits, and between keys, of somebody who waits in between: still many times faster than people."""
 
 
 @dataclass
@@ -119,29 +122,34 @@ def _node(folder: Path, sessions: int) -> Iterator[Node]:
             server.stop()
 
 
-def _milliseconds(work: Callable[[], object], count: int) -> list[float]:
+def _milliseconds(work: Callable[[], object], count: int, pause: float = 0) -> list[float]:
     times = []
     for _ in range(count):
+        time.sleep(pause)
         began = time.perf_counter()
         work()
         times.append((time.perf_counter() - began) * 1000)
     return times
 
 
-def _serve(node: Node, commits: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of commits, and of reads."""
-    api, values = node.connection(), iter(range(10, 1000))
+def _serve(node: Node, commits: int) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds of commits one right after the other, of commits in the course of time, and of reads."""
+    api, values = node.connection(), itertools.cycle(range(10, 1000))
 
     def commit() -> None:
         api.request("PUT", webinterface.PATH, {"timeout": next(values)})
         api.request("PUT", "/api/transaction", {"status": "commit"})
 
-    found = _milliseconds(commit, commits), _milliseconds(lambda: api.request("GET", webinterface.PATH), 5 * commits)
+    found = (
+        _milliseconds(commit, commits),
+        _milliseconds(commit, commits, PACE),
+        _milliseconds(lambda: api.request("GET", webinterface.PATH), 5 * commits),
+    )
     api.close()
     return found
 
 
-def _echo(port: int, user: str, keys: int) -> list[float]:
+def _echo(port: int, user: str, keys: int, pause: float = 0.002) -> list[float]:
     """Milliseconds from a key to its echo."""
     peer = RawPeer.connect(port)
     peer.login(user, PASSWORD)
@@ -150,11 +158,10 @@ def _echo(port: int, user: str, keys: int) -> list[float]:
     peer.until(Message.CHANNEL_SUCCESS)
 
     def key() -> None:
-        time.sleep(0.002)
         peer.send(data(channel, b"x"))
         peer.until(Message.CHANNEL_DATA)
 
-    times = [one - 2 for one in _milliseconds(key, keys)]
+    times = _milliseconds(key, keys, pause)
     peer.close()
     return times
 
@@ -258,20 +265,25 @@ def ssh_recorded(bench: Bench) -> Table:
         add("begin of a replay, any second of 8 hours, ms", _seek(node, 40))
         workers, control = _idle(node, idle)
         until(lambda: not _live(node), what="the end of idle sessions")
-        commits_alone, reads_alone = _serve(node, commits)
+        commits_alone, paced_alone, reads_alone = _serve(node, commits)
         direct_alone, alone = _echo(node.target, USER, 300), _echo(node.port, node.login, 300)
         # In a process of their own: here they would hold up the one that measures.
         stack.enter_context(middle("typists", str(node.port), node.login, str(BUSY)))
-        commits_beside, reads_beside = _serve(node, commits)
+        commits_beside, paced_beside, reads_beside = _serve(node, commits)
         direct, beside = _echo(node.target, USER, 300), _echo(node.port, node.login, 300)
+        direct_paced, beside_paced = _echo(node.target, USER, 400, PACE), _echo(node.port, node.login, 400, PACE)
         add("commit, ms", commits_alone)
         add(f"commit beside {BUSY} typing, ms", commits_beside, commits_alone)
+        add(f"commit every {PACE} s, ms", paced_alone)
+        add(f"commit every {PACE} s beside {BUSY} typing, ms", paced_beside, paced_alone)
         add("read, ms", reads_alone)
         add(f"read beside {BUSY} typing, ms", reads_beside, reads_alone)
         add("key to echo, direct, ms", direct_alone)
         add("key to echo, recorded, ms", alone)
         add(f"key to echo beside {BUSY} typing, direct, ms", direct, direct_alone)
         add(f"key to echo beside {BUSY} typing, recorded, ms", beside, alone)
+        add(f"key every {PACE} s to echo beside {BUSY} typing, direct, ms", direct_paced)
+        add(f"key every {PACE} s to echo beside {BUSY} typing, recorded, ms", beside_paced)
     for what, value in (
         (f"memory of workers for one of {idle} idle sessions, kB", workers),
         (f"memory of control for one of {idle} idle sessions, kB", control),

@@ -70,7 +70,7 @@ from doorward.proxy.control.control import ProxyControl, Surroundings
 from doorward.proxy.control.service import SshAdmission
 from doorward.proxy.starting import have_workers_started, start_workers
 from doorward.proxy.worker.places import Places
-from doorward.sessions.ending import drops
+from doorward.sessions.ending import concerned, drops
 from doorward.sessions.host_keys import TrustedHostKeys
 from doorward.sessions.policies import decryption_keys
 from doorward.store.lock import SPOOL
@@ -326,8 +326,9 @@ class Appliance:
             if any(edit.place.path == certificates.PATH for edit in edits):
                 hand_out(after.snapshot, self._trusted)
 
-        def published(*_: object) -> None:
-            if self.control.sessions:  # one that comes later is held against what runs by now
+        def published(_before: Running, _after: Running, edits: tuple[Edit, ...]) -> None:
+            # A session that comes later is held against what runs by now.
+            if self.control.sessions and concerned(edits):
                 loop.call_soon_threadsafe(self.control.published)
 
         self.pipeline.subscribers.published += [lambda *_: self.listeners.settle(), trusted, published]

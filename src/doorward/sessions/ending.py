@@ -5,7 +5,7 @@ A session is told by what it logged in with; control knows that of each. The pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 
@@ -15,7 +15,16 @@ from doorward.configuration.ssh.authentication_policies import AccountsBackend, 
 from doorward.host.plan import Action
 from doorward.sessions.admission import map_user
 from doorward.sessions.policies import ConnectionPolicy, connection_policy
+from doorward.store.port import Edit
 from doorward.tree.snapshot import Snapshot
+
+DECIDING = tuple(f"/api/configuration/{branch}/" for branch in ("aaa", "network", "policies", "ssh"))
+"""Below these is everything that a connection policy is made of, and those whom it lets in."""
+
+
+def concerned(edits: Iterable[Edit]) -> bool:
+    """Whether a commit can end sessions. With most commits no session has to be looked at."""
+    return any(edit.place.path.startswith(DECIDING) for edit in edits)
 
 
 class Entered(Struct, frozen=True):

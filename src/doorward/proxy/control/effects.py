@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from doorward.configuration.ssh.authentication_policies import CertificateMethod
 from doorward.proxy.control.proofs import blob_of
 from doorward.proxy.control.session import Session
-from doorward.sessions.ending import Entered, why_over
+from doorward.sessions.ending import Entered, concerned, why_over
 from doorward.sessions.policies import ConnectionPolicy, connection_policy
 from doorward.transaction.merge import Merged
 from doorward.tree.problems import Problem
@@ -49,6 +49,8 @@ def _authorities(policy: ConnectionPolicy) -> set[bytes | None]:
 
 def dropped(sessions: Iterable[Session], merged: Merged) -> list[Problem]:
     """Return the warning of a commit that ends sessions."""
+    if not concerned(merged.edits):
+        return []
     ending = [session.id for session in sessions if session.is_kept and revoked(session, merged.snapshot) is not None]
     if not ending:
         return []

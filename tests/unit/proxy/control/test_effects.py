@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from doorward.proxy import messages
+from doorward.proxy.control import effects
+from doorward.sessions.ending import DECIDING, Entered, concerned, why_over
 from doorward.transaction.merge import merge
+from doorward.tree.snapshot import Snapshot
 from tests.unit.proxy.control.site import ALICE_PASSWORD, Configured, Site, configured, play
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ def test_a_session_ends_with_what_let_it_in_and_with_nothing_else(rig: Rig, name
         change(rig, candidate, made)
         merged = merge(rig.tree, candidate, rig.pipeline.running)
         warned = site.control.advise(merged)
+        assert concerned(merged.edits)
         assert rig.commit(candidate).error is None
         site.control.published()
         if name in GOING_ON:
@@ -95,6 +99,55 @@ def test_a_session_ends_with_what_let_it_in_and_with_nothing_else(rig: Rig, name
         assert problem.code == "sessions_drop"
         assert key in problem.message
         assert (await worker.receive(messages.Terminate)).session == key
+
+    play(rig, scenario)
+
+
+class Noting(dict[str, Any]):
+    """A map that notes the keys that it was asked for."""
+
+    def __init__(self, content: Any) -> None:
+        super().__init__(content.items())
+        self.asked: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.asked.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked.add(key)
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("backend", ["local", "accounts"])
+def test_what_ends_sessions_is_looked_for_where_commits_concern_them(rig: Rig, backend: str) -> None:
+    """Whatever is read for it stands below the places whose changes have sessions looked at."""
+    made = configured(rig)
+    candidate = rig.candidate()
+    _mapped(rig, candidate, made)
+    if backend == "accounts":
+        _another_backend(rig, candidate, made)
+    snapshot = merge(rig.tree, candidate, rig.pipeline.running).snapshot
+    singletons, collections = Noting(snapshot.singletons), Noting(snapshot.collections)
+    noting: Any = Snapshot(singletons, collections, snapshot.referrers)  # type: ignore[arg-type]
+    why_over(noting, Entered(made.connection, "alice", frozenset(), "alice"))
+    asked = singletons.asked | collections.asked
+    assert len(asked) > 5
+    assert not [path for path in asked if not path.startswith(DECIDING)]
+
+
+def test_a_commit_of_anything_else_looks_at_no_session(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    configured(rig)
+
+    async def scenario(site: Site) -> None:
+        site.names.known["db1.example.com"] = ("10.0.0.7",)
+        await site.connected(await site.worker())
+        candidate = rig.candidate()
+        rig.put(candidate, "management/webinterface", {"timeout": 31})
+        merged = merge(rig.tree, candidate, rig.pipeline.running)
+        monkeypatch.setattr(effects, "revoked", None)
+        assert not concerned(merged.edits)
+        assert site.control.advise(merged) == []
 
     play(rig, scenario)
 
