@@ -11,7 +11,8 @@ from tests.contract.test_backup_archives import EXPORTS, RESTORES, UPLOAD
 from tests.contract.test_cluster import ACCEPT, ASK, INTERFACE, JOIN, NODES, PROMOTE, address_key
 from tests.contract.test_tokens import Bearer, token
 from tests.contract.wire import GROUPS, NTP, TRANSACTION, USERS, WEB, ZONE, Caller, Reply, logged_in, make_user
-from tests.support.server import PASSWORD, Server, until
+from tests.support.members import channel_port
+from tests.support.server import PASSWORD, Server, running, until
 
 APPROVAL = "/api/configuration/management/change_approval"
 ACLS = "/api/configuration/aaa/acls"
@@ -65,6 +66,13 @@ class ApprovalSite:
         caller = caller or self.callers["ann"]
         caller.put(ZONE, "Europe/Vienna" if self.admin.body(ZONE) != "Europe/Vienna" else "Europe/Budapest").ok()
         return caller.commit("another zone")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that becomes Central Management, on a port that no test beside has."""
+    with running(tmp_path_factory.mktemp("approval") / "state", options=("--cluster-port", channel_port())) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

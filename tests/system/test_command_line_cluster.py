@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.members import channel_port
 from tests.support.server import QUICK, Server, until
 from tests.system.command_line import CommandLine
 
@@ -17,7 +18,8 @@ def pair(tmp_path: Path) -> Iterator[tuple[CommandLine, CommandLine]]:
     """Users of two nodes; the second one is to be Central Management's."""
     found = []
     for number in (2, 1):
-        server = Server(tmp_path / f"node{number}", QUICK, options=("--listen", f"127.0.0.{number}:0")).start()
+        options = ("--listen", f"127.0.0.{number}:0", "--cluster-port", channel_port())
+        server = Server(tmp_path / f"node{number}", QUICK, options=options).start()
         (home := tmp_path / f"home{number}").mkdir()
         found.append(CommandLine(server, home))
     yield found[0], found[1]

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 from tests.contract.exchanges import listen_key
 from tests.contract.wire import TRANSACTION, Caller, logged_in
+from tests.support.members import channel_port
 from tests.support.ports import free_port
-from tests.support.server import Server
+from tests.support.server import Server, running
 from tests.system.listening import ADMIN_WEB
 
 INTERFACE = "/api/configuration/local_services/cluster"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that becomes Central Management, on a port that no test beside has."""
+    with running(tmp_path_factory.mktemp("promoted") / "state", options=("--cluster-port", channel_port())) as server:
+        yield server
 
 
 def test_51_the_interface_takes_the_key_of_an_address(admin: Caller) -> None:
