@@ -10,6 +10,8 @@ from msgspec import Struct, field
 
 from doorward.proxy.messages import PipeMessage, Text
 
+TEXT_MILLISECONDS: Final = 2000
+"""How long a line of text may wait for more: each message of text is a row to be indexed."""
 MAX_LINES: Final = 32_768
 """Characters of the lines of one message."""
 _LINE: Final = 16
@@ -41,10 +43,17 @@ class SessionFindings:
         self.watched = False
         self._back = Back()
         self._lines: list[tuple[int, int, str, str]] = []
+        self._size = 0
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether lines wait for more to come."""
+        return bool(self._lines)
 
     def line(self, channel: int, at: int, kind: str, line: str) -> None:
         """Take a line of text for the index."""
         self._lines.append((channel, at, kind, line))
+        self._size += len(line) + _LINE
 
     def tell(self, message: PipeMessage) -> None:
         """Take a message for control, behind the lines that came before it."""
@@ -56,9 +65,12 @@ class SessionFindings:
         if self.watched:
             self._back.views.append(view)
 
-    def take(self) -> Back | None:
-        """Return what was gathered, None where that is nothing."""
-        if self._lines:
+    def take(self, now: int | None = None) -> Back | None:
+        """Return what was gathered, None where that is nothing.
+
+        ``now``: milliseconds into the session; without it lines wait for nothing more.
+        """
+        if self._lines and (now is None or now - self._lines[0][1] >= TEXT_MILLISECONDS or self._size >= MAX_LINES):
             self._pack_lines()
         if not self._back.messages and not self._back.views:
             return None
@@ -67,7 +79,7 @@ class SessionFindings:
 
     def _pack_lines(self) -> None:
         """Make messages of the lines that wait."""
-        lines, self._lines = self._lines, []
+        lines, self._lines, self._size = self._lines, [], 0
         for channel, of_channel in groupby(lines, key=itemgetter(0)):
             part: list[tuple[int, str, str]] = []
             size = 0

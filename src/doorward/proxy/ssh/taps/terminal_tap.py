@@ -31,6 +31,8 @@ class TerminalTap:
         self._whole_screen = False
         self._title = ""
         self._active = 0
+        self._is_unseen = False
+        """Whether something was shown since the screen was looked at."""
 
     def data(self, at: int, data: bytes, stream: int, *, down: bool) -> None:
         """Take output or input."""
@@ -65,6 +67,7 @@ class TerminalTap:
             self._feed(at, data)
 
     def _feed(self, at: int, data: bytes) -> None:
+        self._is_unseen = self._wants_screen
         gone = self._terminal.feed(data)
         self._commands.shown(len(gone))
         self._gone(at, gone)
@@ -100,6 +103,7 @@ class TerminalTap:
 
     def _look(self, at: int) -> None:
         """Take the text of the screen as it is."""
+        self._is_unseen = False
         if self._wants_screen:
             for line in self._text.standing(at, self._terminal.lines(), scrolls=not self._whole_screen):
                 self._log.text(at, "screen", line)
@@ -121,8 +125,8 @@ class TerminalTap:
 
     @property
     def waits(self) -> bool:
-        """Whether something was typed that is not written yet."""
-        return not self._echo.is_idle
+        """Whether something was typed that is not written yet, or is shown that was not looked at."""
+        return self._is_unseen or not self._echo.is_idle
 
     def _write_typed(self, now: int | None) -> None:
         for at, hidden, data in self._echo.take(now):

@@ -88,7 +88,7 @@ class SessionTrail:
         self._append_frames(journal)
         self.consumed(self.done - before)
         self.drained()
-        self._give_back()
+        self._give_back(self._now())
         return bool(self._queue)
 
     def flush(self, journal: Journal) -> bool:
@@ -110,8 +110,8 @@ class SessionTrail:
         self._append_frames(journal)
         if tail:
             journal.set_tail(self.name, tail)
-        self._give_back()
-        return waits or self.writer.waiting > 0
+        self._give_back(at)
+        return waits or self.writer.waiting > 0 or self.findings.has_lines
 
     def rest(self) -> None:
         """Give up memory, if nothing has happened for a while."""
@@ -185,6 +185,6 @@ class SessionTrail:
         self._is_dead = True
         self._failed("What passes can't be followed.", False)  # noqa: FBT003 - not a fault of the disk
 
-    def _give_back(self) -> None:
-        if back := self.findings.take():
+    def _give_back(self, now: int | None = None) -> None:
+        if back := self.findings.take(now):
             self._hand_back(back)

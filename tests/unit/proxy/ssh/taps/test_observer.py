@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from doorward.proxy.messages import Ended, Happened, PipeMessage, WantSeal
+from doorward.proxy.messages import Ended, Happened, PipeMessage, Text, WantSeal
 from doorward.proxy.ssh.ports import NotRecordedError
-from doorward.proxy.ssh.taps import recorder
+from doorward.proxy.ssh.taps import back, recorder, screen_text, trail
 from doorward.proxy.ssh.taps.observer import SessionObserver
 from doorward.proxy.ssh.taps.recorder import Recorder, Room
 from doorward.proxy.ssh.taps.terminal_tap import TerminalTap
@@ -269,6 +269,24 @@ def test_what_was_typed_last_is_decided_although_nothing_follows(tmp_path: Path)
         assert not site.observer._trail.records._channels[1].tap.waits
         await site.observer.end("ACCEPT", "over")
         assert hidden(site.trail) == [b"s3cret"]
+
+    run(tmp_path, test)
+
+
+def test_what_stands_on_the_screen_of_a_silent_session_is_text_before_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen_text, "LOOK_EVERY", 800)
+    monkeypatch.setattr(trail, "FRAME_MILLISECONDS", 300)
+    monkeypatch.setattr(back, "TEXT_MILLISECONDS", 500)
+
+    async def test(site: Site) -> None:
+        await site.open()
+        site.shows(b"a line that is alone\r\n")
+        [text] = await arrives(lambda: [one for one in site.reports.told if isinstance(one, Text)])
+        assert [line for _, _, line in text.lines] == ["a line that is alone"]
+        assert not [one for one in site.reports.told if isinstance(one, Ended)]
+        await site.observer.end("ACCEPT", "client")
 
     run(tmp_path, test)
 
