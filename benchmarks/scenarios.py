@@ -25,6 +25,7 @@ from benchmarks.ours import Doorward
 from benchmarks.recovery import recovery
 from benchmarks.report import Table
 from benchmarks.ssh import ssh_relay
+from benchmarks.ssh_files import ssh_files
 from benchmarks.ssh_recorded import ssh_recorded
 from doorward.configuration.aaa.local_database import users
 from doorward.configuration.datetime import ntp_servers
@@ -299,6 +300,7 @@ SCENARIOS: dict[str, Callable[[Bench], Table]] = {
         following,
         hosts,
         ssh_relay,
+        ssh_files,
         ssh_recorded,
     )
 }
