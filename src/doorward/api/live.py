@@ -138,10 +138,11 @@ class LiveNews(Resource):
 
     async def _events(self, request: Request, login: LoginSession) -> AsyncGenerator[bytes | None, None]:
         told = (self._news.count, login.used)
-        sent = time.monotonic()
+        due = self._due(login)
 
         def is_due() -> bool:
-            return login.used != told[1] or time.monotonic() - sent >= KEEPALIVE_SECONDS or self._is_over(request)
+            # Asked often, for each console. What rights follow from comes with a new revision, which wakes all of them.
+            return login.used != told[1] or login.ended or time.monotonic() >= due or _is_withdrawn(login)
 
         news = self._news.join(is_due)
         try:
@@ -152,11 +153,15 @@ class LiveNews(Resource):
                 if self._is_over(request):
                     yield b"event: over\ndata: {}\n\n"
                     return
-                now, sent = (self._news.count, login.used), time.monotonic()
+                now, due = (self._news.count, login.used), self._due(login)
                 yield b":\n\n" if now == told else self._event(login)
                 told = now
         finally:
             self._news.leave(news)
+
+    def _due(self, login: LoginSession) -> float:
+        """Return when a listener has to be told something again, whatever happens: by the end of its login session."""
+        return time.monotonic() + min(KEEPALIVE_SECONDS, self._logins.remaining(login))
 
     @staticmethod
     def _is_over(request: Request) -> bool:
@@ -174,3 +179,8 @@ class LiveNews(Resource):
             "trial": shown_trial(self._confirmations),
         }
         return f"event: state\ndata: {json.dumps(state, ensure_ascii=False, sort_keys=True)}\n\n".encode()
+
+
+def _is_withdrawn(login: LoginSession) -> bool:
+    """Whether a login session is that of a token which is good no more."""
+    return login.grant is not None and not login.grant.is_live

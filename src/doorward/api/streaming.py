@@ -72,36 +72,40 @@ async def send_file(request: Request, part: OpenFile, send: Send) -> bool:
 
 async def send_pieces(request: Request, stream: StreamedBody, send: Send, stopping: Stopping) -> bool:
     """Send what a stream yields, until it ends, the client goes, or the server stops; False: it was broken off."""
-    pieces = stream.pieces
     is_stopping = stopping.join()
     ends = {asyncio.ensure_future(_gone(request)), asyncio.ensure_future(is_stopping.wait())}
-    following: asyncio.Future[bytes | None] | None = None
+    # One task for all pieces, and not one for each: hundreds of streams get a few bytes once in a while.
+    sending = asyncio.ensure_future(_each(stream, send))
     try:
-        while True:
-            following = asyncio.ensure_future(anext(pieces))
-            await asyncio.wait({following, *ends}, return_when=asyncio.FIRST_COMPLETED)
-            if any(end.done() for end in ends):
-                return _broken_off(request)
-            piece = following.result()
-            if piece:
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except StopAsyncIteration:
-        return True
+        await asyncio.wait({sending, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        if any(end.done() for end in ends):
+            return _broken_off(request)
+        sending.result()
     except ApiError as error:  # the right, or the login session, is gone
         log.info("a stream was ended", request_id=request.id, path=request.href, reason=error.message)
         return _broken_off(request)
     except Exception:
         log.exception("a stream failed", request_id=request.id, path=request.href)
         return _broken_off(request)
+    else:
+        return True
     finally:
         stopping.leave(is_stopping)
         for end in ends:
             end.cancel()
-        if following is not None and not following.done():
-            following.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
-                await following
-        await pieces.aclose()
+        if not sending.done():
+            sending.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await sending
+        await stream.pieces.aclose()
+
+
+async def _each(stream: StreamedBody, send: Send) -> None:
+    async for piece in stream.pieces:
+        if piece:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # Neither of them may have waited for anything.
+        await asyncio.sleep(0)
 
 
 def _broken_off(request: Request) -> bool:
