@@ -3,8 +3,7 @@
 import 'asciinema-player/dist/bundle/asciinema-player.css';
 import './replay.css';
 
-import { create } from 'asciinema-player';
-
+import { ahead } from './ahead';
 import { following } from './following';
 import { type Refused, patiently } from './patience';
 import { texts } from './texts';
@@ -41,6 +40,9 @@ interface Recording {
   idle: [number, number][];
   commands: () => Promise<Command[]>;
 }
+/** It is large: it comes while the server looks for what it plays. */
+const coming = import('asciinema-player');
+coming.catch(() => undefined);
 const asked = new URLSearchParams(location.search);
 const session = asked.get('session') ?? '';
 const live = asked.get('live') ?? '';
@@ -76,7 +78,8 @@ function fail(error: unknown): void {
 }
 
 /** Show a session while it runs; the server ends the stream when it is over, or when the right to it is gone. */
-function follow(into: HTMLElement): void {
+async function follow(into: HTMLElement): Promise<void> {
+  const { create } = await coming;
   const isWhole = asked.get('from') === '0';
   const source = following(`/api/sessions/live/${live}/follow${isWhole ? '?from=0' : ''}`, tell) as never;
   create(source, into, { fit: 'width', autoPlay: true, theme: 'auto/asciinema' });
@@ -100,10 +103,23 @@ async function fetched<T>(url: string): Promise<T> {
   return body;
 }
 
-/** Where the segments of a recording are; the player fetches them itself. */
+interface Index {
+  duration: number;
+  idle: [number, number][];
+  segments: { start: number; url: string }[];
+}
+
+/** Where it begins; a session that is shorter ends there. */
+const startOf = (duration: number) => (Number.isFinite(at) ? Math.min(Math.max(at, 0), duration) : 0);
+
+/** Where the segments of a recording are; the player fetches them itself, but for the first one that it needs. */
 async function segmented(): Promise<Recording> {
   const url = `/api/audit/sessions/${session}/segments${channel ? `?channel=${encodeURIComponent(channel)}` : ''}`;
-  const index = await fetched<{ duration: number; idle: [number, number][] }>(url);
+  const index = await fetched<Index>(url);
+  const start = startOf(index.duration);
+  const first = index.segments.findLast((one) => one.start <= start);
+  if (first) ahead(first.url, fetch(first.url, { headers }));
+  ahead(url, Promise.resolve(Response.json(index)));
   return { ...index, source: { url, format: 'segmented', fetchOpts: { headers } }, commands };
 }
 
@@ -162,7 +178,7 @@ async function recording(): Promise<Recording> {
 
 async function play(into: HTMLElement): Promise<void> {
   if (KEY.test(live)) {
-    follow(into);
+    await follow(into);
     return;
   }
   if (!KEY.test(session)) {
@@ -170,6 +186,7 @@ async function play(into: HTMLElement): Promise<void> {
     return;
   }
   const found = await recording();
+  const { create } = await coming;
   const skip = document.querySelector<HTMLInputElement>('#skip');
   const speed = document.querySelector<HTMLSelectElement>('#speed');
   put('skip-text', texts.replay.skip);
@@ -182,7 +199,7 @@ async function play(into: HTMLElement): Promise<void> {
     // The player writes into what it is given.
     return create({ ...(found.source as object) } as never, into, options as never) as unknown as Player;
   };
-  player = begin(Number.isFinite(at) ? Math.min(Math.max(at, 0), found.duration) : 0, false);
+  player = begin(startOf(found.duration), false);
   // The speed of a player is that of its making.
   speed?.addEventListener('change', () => {
     void (async () => {

@@ -262,9 +262,13 @@ def test_a_recording_on_its_way_from_the_archive_is_awaited(visit: Visits) -> No
     # Where nobody answers at all, the page says so, and what to do.
     expect(page.get_by_text("The server does not answer.")).to_be_visible()
     expect(page.get_by_role("progressbar")).to_have_count(0)
+    parts: list[str] = []
+    page.on("request", lambda request: parts.append(request.url) if f"{key_of(SEALED)}/segments/" in request.url else None)
     page.get_by_role("button", name="Try again").click()
     page.locator(".ap-player").click()
     _screen(page, "second 0")
+    assert len(asked) == 4, "the player has the index that the page had"
+    assert len(parts) == 1, "and the segment that came meanwhile"
 
 
 def _prove(page: Page, *, signers: str = "", authorities: str = "") -> None:
