@@ -26,12 +26,12 @@ export function Overview() {
             {found.issues.errors.length + found.issues.warnings.length === 0 ? (
               <Alert isInline variant="success" component="h2" title={texts.overview.fine} />
             ) : null}
-            <Gallery hasGutter minWidths={{ default: '16rem' }}>
+            <Gallery hasGutter minWidths={{ default: 'min(16rem, 100%)' }}>
               <Meter title={texts.overview.cpu} percent={found.cpu} />
               <Meter title={texts.overview.memory} percent={found.memory} />
               <Meter title={texts.overview.disk} percent={found.disk} />
             </Gallery>
-            <Gallery hasGutter minWidths={{ default: '22rem' }}>
+            <Gallery hasGutter minWidths={{ default: 'min(22rem, 100%)' }}>
               <Node sessions={found.sessions_total} load={[found.load1, found.load5, found.load15]} />
               {rights.mayRead('/special/changelog') ? <LastChange /> : null}
               {rights.mayRead('/special/backup') ? <LastBackup /> : null}
