@@ -1,4 +1,4 @@
-"""The page on installation: the targets, units and files that it names are there, and what it says of containers is so."""
+"""The pages for administrators: the targets, units and files that installation names are there, and tests run their commands."""
 
 from __future__ import annotations
 
@@ -36,6 +36,23 @@ def test_each_command_is_run_by_some_test() -> None:
     pasted = {name for text, pattern in texts for name in re.findall(pattern, text)}
     assert set(names) == pasted | set(NOT_RUN)
     assert not pasted & set(NOT_RUN)
+
+
+OF_SCALING = {
+    "doorward serve --catalogue": "test_gateways_share_a_catalogue",
+    "systemctl stop doorward": "test_gateways_share_a_catalogue",
+    "haproxy.cfg": "test_gateways_behind_haproxy",
+    "doorward cluster remove": "test_archive_adopted",
+}
+"""How blocks of the page on scaling begin, and which test reads them there and runs them."""
+
+
+def test_each_command_of_scaling_is_run_by_some_test() -> None:
+    names = named("scaling.md")
+    assert len(names) == len(OF_SCALING)
+    assert all(name.startswith(begin) for name, begin in zip(names, OF_SCALING, strict=True))
+    for test in OF_SCALING.values():
+        assert '/ "docs/scaling.md").read_text(' in (ROOT / f"tests/system/{test}.py").read_text("utf-8")
 
 
 def test_each_unit_and_file_is_there() -> None:

@@ -1,7 +1,11 @@
-"""The recordings of a gateway that is gone with its disk, found, proven and replayed on Central Management."""
+"""The recordings of a gateway that is gone with its disk, found, proven and replayed on Central Management.
+
+By the command lines of ``docs/scaling.md``.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ from typing import Any
 from doorward.sessions.catalogue.rows import ACCEPT, SessionEnd
 from doorward.sessions.catalogue.sqlite import SqliteCatalogue
 from tests.faults.checks import write_user
-from tests.support.members import NODES, Member, members
+from tests.support.members import Member, members
 from tests.support.recorded import key_of, put_trail, row, shell, tell, trail
 from tests.support.server import PASSWORD, until
 from tests.system.command_line import CommandLine
@@ -19,6 +23,7 @@ from tests.unit.configuration.ssh.checks import connection
 SESSIONS = "/api/audit/sessions"
 CONFIGURATION = "/api/configuration"
 POLICY = "recordings"
+PAGE = (Path(__file__).parents[2] / "docs/scaling.md").read_text("utf-8")
 KEPT = trail(shell(3))
 END = SessionEnd(at=57_000, verdict=ACCEPT, reason="", trail_bytes=len(KEPT))
 
@@ -45,6 +50,11 @@ def names(seaweed: Seaweed, below: str) -> list[str]:
     return [name for name in seaweed.names("backups", "adopted/") if f"/{below}/" in f"/{name}"]
 
 
+def _said(line: str, gateway: Member) -> list[str]:
+    """Return a line of the page, about a gateway."""
+    return [{"ID": gateway.id, "POLICY": POLICY}.get(word, word) for word in line.split()]
+
+
 def test_what_a_lost_gateway_archived_is_had_through_central_management(seaweed: Seaweed, tmp_path: Path) -> None:
     with members(tmp_path / "cluster", 2) as (central, gateway):
         gateway.join(central, "managed-host")
@@ -60,8 +70,10 @@ def test_what_a_lost_gateway_archived_is_had_through_central_management(seaweed:
 
         cli = CommandLine(central.server, tmp_path)
         state = ["--state", str(central.state)]
-        adopt = ["adopt-sessions", "--archive", POLICY, "--node", gateway.id, *state]
-        central.write(f"{NODES}/{gateway.id}", None, "DELETE")
+        shown = re.findall(r"^doorward (cluster remove .*)\ndoorward (adopt-sessions .*)$", PAGE, re.MULTILINE)
+        [(remove, adopt)] = [[_said(line, gateway) for line in lines] for lines in shown]
+        adopt += state
+        cli.ok(*remove)
         assert cli.ok(*adopt) == "1 sessions were taken over.\n"
         assert cli.ok(*adopt) == "0 sessions were taken over. 1 were there already.\n"
 

@@ -1,23 +1,38 @@
-"""Two gateways with one PostgreSQL for their sessions: each finds what the other recorded; the database goes and comes back."""
+"""Two gateways with one PostgreSQL for their sessions: each finds what the other recorded; the database goes and comes back.
+
+By the command lines of ``docs/scaling.md``, but for their addresses, files and directories.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from doorward.cli.main import app
+from doorward.sessions.catalogue.sqlite import SqliteCatalogue
+from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE
+from doorward.store.anchor import HistoryKey
+from doorward.transaction.startup import node_id
 from tests.faults.checks import write_user
 from tests.support.postgresql import Cluster
+from tests.support.recorded import key_of, row, tell
+from tests.support.runner import CliRunner
 from tests.support.server import PASSWORD, until
 from tests.system.archived import archived
 from tests.system.backup_support import open_directory
 from tests.system.seaweed_support import Seaweed
 from tests.system.served import Served, die, served
+from tests.unit.transaction.rig import Rig
 
 DATABASE = "shared"
+OWNER = "guarded"
+"""Whom the gateways log in as: a role with no right but to its database, and with a password."""
+PAGE = (Path(__file__).parents[2] / "docs/scaling.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -27,7 +42,8 @@ def postgresql() -> Iterator[Cluster]:
         made = Cluster(directory / "postgresql")
         made.make()
         with made.connect("postgres") as connection:
-            connection.execute(f"CREATE DATABASE {DATABASE}")
+            connection.execute(f"CREATE ROLE {OWNER} LOGIN PASSWORD '{PASSWORD}'")
+            connection.execute(f"CREATE DATABASE {DATABASE} OWNER {OWNER}")
         try:
             yield made
         finally:
@@ -35,11 +51,29 @@ def postgresql() -> Iterator[Cluster]:
                 made.stop()
 
 
+def words(command: str, postgresql: Cluster, file: Path) -> list[str]:
+    """Return what the page writes after a command, for this database, and a file with the password."""
+    [line] = re.findall(rf"^(?:runuser -u doorward -- )?doorward {command} (.*)$", PAGE, re.MULTILINE)
+    here = {
+        "postgresql://doorward@db.example.com/doorward": f"postgresql:///{DATABASE}?host={postgresql.directory}&user={OWNER}",
+        "/etc/doorward/catalogue-password": str(file),
+    }
+    found = line.replace("--host system ", "").split()
+    assert set(here) < set(found)
+    return [here.get(word, word) for word in found]
+
+
+def password(file: Path, content: str = PASSWORD) -> Path:
+    file.write_text(f"{content}\n")
+    file.chmod(0o600)
+    return file
+
+
 @contextmanager
 def gateway(postgresql: Cluster, home: Path) -> Iterator[Served]:
     home.mkdir()
-    address = f"postgresql:///{DATABASE}?host={postgresql.directory}&user=doorward"
-    with served(home / "state", home, options=("--catalogue", address)) as found:
+    options = words("serve", postgresql, password(home / "catalogue-password"))
+    with served(home / "state", home, options=tuple(options)) as found:
         yield found
 
 
@@ -81,3 +115,23 @@ def test_each_finds_what_the_other_recorded_and_has_it_from_the_bucket(
         assert admin.commit().status_code == 200
         stranger = two.server.login("user7", f"{PASSWORD}-7")
         assert stranger.get(f"/api/audit/sessions/{key}/audit_trail").status_code == 403
+
+
+def test_sessions_of_before_are_moved_and_looked_at_with_the_password_of_the_file(postgresql: Cluster, tmp_path: Path) -> None:
+    (state := tmp_path / "state").mkdir(mode=0o700)
+    made = Rig(state).started()
+    node = node_id(made.store)
+    made.close()
+    catalogue = SqliteCatalogue(state / FILE, key=HistoryKey.at(state).derived(PURPOSE))
+    tell(catalogue, row(1, node=node), row(2, node=node, trail="lost.dwr"))
+    catalogue.close()
+
+    def run(command: str, file: Path) -> tuple[int, str]:
+        result = CliRunner().invoke(app, [command, "--state", str(state), *words(command, postgresql, file)])
+        return result.exit_code, " ".join(result.output.split())
+
+    code, told = run("move-sessions", password(tmp_path / "wrong", "what-nobody-set"))
+    assert (code, f'password authentication failed for user "{OWNER}"' in told, "what-nobody-set" in told) == (1, True, False)
+    right = password(tmp_path / "right")
+    assert run("move-sessions", right) == (0, f"2 sessions were moved. The file is now {state / 'sessions-moved.db'}.")
+    assert f"The trail of the session {key_of(2)} is missing." in run("verify", right)[1]
