@@ -14,7 +14,7 @@ import structlog
 
 from doorward import __version__
 from doorward.cluster.apply_revision import NotAppliedError, check, mismatch, take, take_membership
-from doorward.cluster.port import CentralLink
+from doorward.cluster.port import CentralLink, CentralRefusedError
 from doorward.cluster.revisions import Envelope, Header, Membership
 from doorward.cluster.statuses import Issues, NodeIssue, utc
 from doorward.membership.cluster_role import ClusterRole, cluster_role
@@ -91,11 +91,12 @@ class Following:
     """What is known before anything was fetched."""
 
     def join(self, link: CentralLink, known: ClusterRole) -> None:
-        """Become a member of a cluster just paired with for what the node was. Raises NotAppliedError."""
+        """Become a member of a cluster just paired with for what the node was. Raises NotAppliedError, CentralRefusedError."""
         found = link.membership(None, 0)
         self._meet(link)
-        if found is not None:
-            self._take_membership(known, found.membership, found.header)
+        if found is None:  # it has yet to note its first cluster revision; the secret must outlive that
+            raise CentralRefusedError("no_answer", "Central Management has no revision of the cluster yet")
+        self._take_membership(known, found.membership, found.header)
 
     def step(self, link: CentralLink, wait: float, answered: Callable[[], None]) -> bool:
         """Ask once, for as long as ``wait`` seconds, and take what is new; return whether there was something to report.

@@ -443,6 +443,22 @@ def test_a_node_that_joins_before_what_follows_from_earlier_commits_keeps_its_ce
     assert node.cluster._following.sync.membership
 
 
+def test_a_node_that_pairs_before_there_is_a_cluster_revision_keeps_its_secret_and_asks_again(
+    central: PairedCentral, node: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Central Management was promoted a moment ago, and is busy."""
+    psk = node.ask()
+    with monkeypatch.context() as early:
+        early.setattr(central.central, "membership", lambda _peer, _since: None)
+        for _ in range(2):
+            assert node.cluster.follower.turn() == 0.05
+            assert (node.word, node.cluster.join_details()["reason"]) == ("requested", "no_answer")
+            assert node.rig.store.secret(psk) is not None
+    node.cluster.follower.turn()
+    assert node.word == "joined"
+    assert node.rig.store.secret(psk) is None
+
+
 def test_what_is_done_regularly_is_done_beside_commits_without_a_pause(
     central: PairedCentral, channel: Channel, node: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
