@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.wire import LOGIN, NTP, PASSWORDS, USERS, WEB, Caller, basic, logged_in, make_user
+from tests.contract.wire import LOGIN, NTP, PASSWORDS, USERS, WEB, WHOLE, Caller, basic, logged_in, make_user
 from tests.support.server import PASSWORD, Server, running, until
 
 REMOVED = "session_id=; expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Max-Age=0; Path=/; Secure"
@@ -147,9 +147,9 @@ def test_info_shows_what_is_left_and_extends_nothing(login: Login) -> None:
     caller.get("/api/setup").ok()
     assert caller.get("/api/info").meta["remaining_seconds"] <= left
     answer = caller.get(NTP).ok()
-    assert answer.meta["remaining_seconds"] == 600
+    assert answer.meta["remaining_seconds"] in WHOLE
     assert "; Max-Age=600; " in answer.header("Set-Cookie")
-    assert caller.get("/api/info").meta["remaining_seconds"] == 600
+    assert caller.get("/api/info").meta["remaining_seconds"] in WHOLE
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_requests_refused_before_the_login_is_looked_for_extend_it(
     sent = {"Host": "localhost", "Cookie": f"session_id={caller.cookie}", "Content-Length": "0"} | headers
     lines = [f"PUT {target} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items() if value), "", ""]
     answer = caller.send("\r\n".join(lines).encode(), "PUT").is_error(status, kind)
-    assert answer.meta["remaining_seconds"] == 600
+    assert answer.meta["remaining_seconds"] in WHOLE
     assert "; Max-Age=600; " in answer.header("Set-Cookie")
 
 

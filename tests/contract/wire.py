@@ -26,6 +26,8 @@ GROUPS = "/api/configuration/aaa/local_database/groups"
 PASSWORDS = "/api/configuration/passwords"
 TRANSACTION = "/api/transaction"
 LOGIN = "/api/authentication"
+WHOLE = range(590, 601)
+"""Seconds that a login session has left which a request has just extended: the request itself may take some of them."""
 
 BEFORE_THE_PATH = {400, 401, 404, 411, 413, 417, 429, 503}
 """Statuses that can be answered before the path is resolved; a 400 and a 503 can also come later."""
