@@ -14,20 +14,16 @@ from pathlib import Path
 import pytest
 
 from doorward.cli.main import app
-from doorward.sessions.catalogue.sqlite import SqliteCatalogue
-from doorward.sessions.catalogue.sqlite.tables import FILE, PURPOSE
-from doorward.store.anchor import HistoryKey
-from doorward.transaction.startup import node_id
 from tests.faults.checks import write_user
 from tests.support.postgresql import Cluster
-from tests.support.recorded import key_of, row, tell
+from tests.support.recorded import key_of
 from tests.support.runner import CliRunner
 from tests.support.server import PASSWORD, until
 from tests.system.archived import archived
 from tests.system.backup_support import open_directory
 from tests.system.seaweed_support import Seaweed
 from tests.system.served import Served, die, served
-from tests.unit.transaction.rig import Rig
+from tests.unit.cli.test_move_sessions import sessions_of_before
 
 DATABASE = "shared"
 OWNER = "guarded"
@@ -118,13 +114,8 @@ def test_each_finds_what_the_other_recorded_and_has_it_from_the_bucket(
 
 
 def test_sessions_of_before_are_moved_and_looked_at_with_the_password_of_the_file(postgresql: Cluster, tmp_path: Path) -> None:
-    (state := tmp_path / "state").mkdir(mode=0o700)
-    made = Rig(state).started()
-    node = node_id(made.store)
-    made.close()
-    catalogue = SqliteCatalogue(state / FILE, key=HistoryKey.at(state).derived(PURPOSE))
-    tell(catalogue, row(1, node=node), row(2, node=node, trail="lost.dwr"))
-    catalogue.close()
+    state = tmp_path / "state"
+    sessions_of_before(state)
 
     def run(command: str, file: Path) -> tuple[int, str]:
         result = CliRunner().invoke(app, [command, "--state", str(state), *words(command, postgresql, file)])

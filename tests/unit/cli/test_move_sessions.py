@@ -34,9 +34,8 @@ class Site(NamedTuple):
         return result.exit_code, " ".join(result.output.split())
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    state = tmp_path / "state"
+def sessions_of_before(state: Path) -> None:
+    """Make the state directory of a node with two sessions in its own file, the trail of the second one lost."""
     state.mkdir(mode=0o700)
     rig = Rig(state).started()
     node = node_id(rig.store)
@@ -44,6 +43,12 @@ def site(tmp_path: Path) -> Site:
     catalogue = SqliteCatalogue(state / FILE, key=HistoryKey.at(state).derived(PURPOSE))
     tell(catalogue, row(1, node=node), row(2, node=node, trail="lost.dwr"))
     catalogue.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    state = tmp_path / "state"
+    sessions_of_before(state)
     running = cluster()
     return Site(state, running, running.database())
 
